@@ -1,0 +1,57 @@
+package callbacks
+
+import (
+	"bytes"
+	"compress/gzip"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func zip(t *testing.T, data []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, err := w.Write(data)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	return b.Bytes()
+}
+
+// R2: compressed answers, honest or not, are kept within bounds and never decide.
+func TestCompressedAnswers(t *testing.T) {
+	t.Parallel()
+	bomb := zip(t, make([]byte, 50<<20))
+	require.Less(t, len(bomb), 60<<10)
+	for name, c := range map[string]struct {
+		encoding  string
+		body      []byte
+		want      string
+		truncated bool
+	}{
+		"gzip":            {"gzip", zip(t, []byte("thanks")), "thanks", false},
+		"GZIP":            {"GZIP", zip(t, []byte("thanks")), "thanks", false},
+		"gzip bomb":       {"gzip", bomb, strings.Repeat("\x00", 16<<10), true},
+		"bad gzip":        {"gzip", []byte("not gzip"), "not gzip", false},
+		"broken gzip":     {"gzip", zip(t, []byte("thanks"))[:12], "", false},
+		"br claim":        {"br", []byte("plain after all"), "plain after all", false},
+		"deflate claim":   {"deflate", []byte("plain after all"), "plain after all", false},
+		"exactly the cap": {"", []byte(strings.Repeat("x", 16<<10)), strings.Repeat("x", 16<<10), false},
+		"one byte more":   {"", []byte(strings.Repeat("x", 16<<10+1)), strings.Repeat("x", 16<<10), true},
+	} {
+		t.Run("R2 "+name, func(t *testing.T) {
+			t.Parallel()
+			r := receive(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Encoding", c.encoding)
+				_, _ = w.Write(c.body)
+			})
+			got := openPoster(t).Post(t.Context(), claim(r.URL), 1)
+			require.Equal(t, 200, got.StatusCode)
+			require.Empty(t, got.ErrorClass)
+			require.Equal(t, c.want, string(got.Snippet))
+			require.Equal(t, c.truncated, got.Truncated)
+		})
+	}
+}

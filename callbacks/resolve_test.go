@@ -1,0 +1,102 @@
+package callbacks
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+// R23: whatever the resolver does, the attempt is a dns_error that ends in time, and is retried.
+func TestNameServerFaults(t *testing.T) {
+	t.Parallel()
+	for name, z := range map[string]zone{
+		"NXDOMAIN": names(nil),
+		"SERVFAIL": func(string) ([]string, dnsmessage.RCode) { return nil, dnsmessage.RCodeServerFailure },
+		"REFUSED":  func(string) ([]string, dnsmessage.RCode) { return nil, dnsmessage.RCodeRefused },
+		"silence":  func(string) ([]string, dnsmessage.RCode) { return nil, silent },
+		"empty":    func(string) ([]string, dnsmessage.RCode) { return nil, dnsmessage.RCodeSuccess },
+		"CNAME loop": func(name string) ([]string, dnsmessage.RCode) {
+			return []string{"cname:loop." + strings.TrimPrefix(name, "loop.")}, dnsmessage.RCodeSuccess
+		},
+	} {
+		t.Run("R23 "+name, func(t *testing.T) {
+			t.Parallel()
+			p := poster(t, ClientOptions{Rules: strictRules(), Resolver: resolver(t, z)})
+			start := time.Now()
+			got := p.Post(t.Context(), withTimeout(claim("http://receiver.test/"), 500*time.Millisecond), 1)
+			require.Less(t, time.Since(start), 2*time.Second)
+			require.Equal(t, ClassDNS, got.ErrorClass)
+			require.Equal(t, Waiting, steady().Decide(got, 1, time.Now()).State)
+		})
+	}
+}
+
+func TestR23ThousandAddressesAreBounded(t *testing.T) {
+	t.Parallel()
+	var many []string
+	for i := range 1000 {
+		many = append(many, fmt.Sprintf("127.1.%d.%d", i/250, 1+i%250))
+	}
+	p := poster(t, ClientOptions{Rules: openRules(), Resolver: resolver(t, names(map[string][]string{"many.test": many}))})
+	shut, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, shut.Close())
+	start := time.Now()
+	got := p.Post(t.Context(), withTimeout(claim(named("many.test", shut.Addr().String())), time.Second), 1)
+	require.Less(t, time.Since(start), 3*time.Second)
+	require.Contains(t, []Class{ClassConnect, ClassTimeout}, got.ErrorClass)
+}
+
+// blackhole is an address whose packets vanish: a listener whose queue is full drops every further SYN.
+func blackhole(t *testing.T, addr [4]byte, port int) {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	require.NoError(t, syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1))
+	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{Port: port, Addr: addr}))
+	require.NoError(t, syscall.Listen(fd, 0))
+	target := net.JoinHostPort(net.IP(addr[:]).String(), fmt.Sprint(port))
+	for {
+		c, err := net.DialTimeout("tcp", target, 100*time.Millisecond)
+		if err != nil {
+			require.True(t, os.IsTimeout(err), "%v", err)
+			return
+		}
+		t.Cleanup(func() { _ = c.Close() })
+	}
+}
+
+// R24: an address that swallows packets leaves time for the next one.
+func TestR24BlackholedAddressFallsBackInBudget(t *testing.T) {
+	t.Parallel()
+	good := receive(t, nil)
+	port := good.Listener.Addr().(*net.TCPAddr).Port
+	blackhole(t, [4]byte{127, 0, 0, 3}, port)
+	dns := resolver(t, names(map[string][]string{"two.test": {"127.0.0.3", "127.0.0.1"}}))
+	p := poster(t, ClientOptions{Rules: openRules(), Resolver: dns})
+	got := p.Post(t.Context(), withTimeout(claim(named("two.test", good.URL)), 5*time.Second), 1)
+	require.Equal(t, 204, got.StatusCode, got.ErrorClass)
+
+	alone := p.Post(t.Context(), withTimeout(claim(fmt.Sprintf("http://127.0.0.3:%d/", port)), 300*time.Millisecond), 1)
+	require.Equal(t, ClassTimeout, alone.ErrorClass)
+	require.Equal(t, phaseConnect, alone.phase)
+}
+
+// R24: where IPv6 swallows packets, IPv4 starts beside it after a moment.
+func TestR24IPv6BlackholeIsPassedBy(t *testing.T) {
+	t.Parallel()
+	good := receive(t, nil)
+	dns := resolver(t, names(map[string][]string{"dual.test": {"::1", "127.0.0.1"}}))
+	p := poster(t, ClientOptions{Rules: openRules(), Resolver: dns})
+	start := time.Now()
+	require.Equal(t, 204, post(t, p, named("dual.test", good.URL)).StatusCode)
+	require.Less(t, time.Since(start), 2*time.Second)
+}

@@ -1,0 +1,294 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/ringback/ringback/callbacks"
+	"github.com/ringback/ringback/jobs"
+	"github.com/ringback/ringback/jobs/queue"
+	"github.com/ringback/ringback/providers"
+	"github.com/ringback/ringback/store"
+	"github.com/ringback/ringback/web"
+)
+
+// app is a running Ringback. Its parts are made from the bottom up, and stopped from the top down: HTTP, the queue with
+// its sweepers and handlers, what records outcomes, the store.
+type app struct {
+	cfg    Config
+	log    *slog.Logger
+	owner  string // this process on its claims: random at each start
+	failed chan error
+
+	listener  net.Listener
+	simulator *http.Server
+	providers *providers.Registry
+	store     *store.Store
+	files     *store.Folder
+	callbacks *callbacks.Client
+	queue     *queue.Queue
+	runner    *jobs.Runner
+	sender    *callbacks.Sender
+	http      *http.Server
+
+	stopping   chan struct{} // closed first: no new call begins
+	stopQueue  context.CancelFunc
+	stopRest   context.CancelFunc
+	queueEnded sync.WaitGroup
+	restEnded  sync.WaitGroup
+
+	simulatorEnded sync.WaitGroup
+}
+
+// start makes all parts and runs them. On an error what was started is stopped again. ctx bounds only the start.
+func start(ctx context.Context, cfg Config, log *slog.Logger) (_ *app, err error) {
+	if err := onlyEmbedded(cfg); err != nil {
+		return nil, err
+	}
+	a := &app{
+		cfg: cfg, log: log, owner: jobs.NewID("own_"), failed: make(chan error, 4), stopping: make(chan struct{}),
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close(ctx))
+		}
+	}()
+	if a.listener, err = net.Listen("tcp", cfg.Server.Listen); err != nil {
+		return nil, fmt.Errorf("server.listen: %w", err)
+	}
+	for _, open := range []func(context.Context) error{a.openProviders, a.openStore, a.openQueue, a.openHTTP} {
+		if err := open(ctx); err != nil {
+			return nil, err
+		}
+	}
+	a.run(context.WithoutCancel(ctx))
+	return a, nil
+}
+
+// URL is where clients reach this server.
+func (a *app) URL() string {
+	if a.cfg.Server.PublicURL != "" {
+		return a.cfg.Server.PublicURL
+	}
+	return "http://" + a.listener.Addr().String()
+}
+
+func (a *app) openProviders(context.Context) (err error) {
+	configured := make([]providers.Config, 0, len(a.cfg.Providers)+1)
+	for _, p := range a.cfg.Providers {
+		configured = append(configured, p.options())
+	}
+	if a.cfg.Simulator.Enabled {
+		simulated, err := a.startSimulator()
+		if err != nil {
+			return err
+		}
+		configured = append(configured, simulated)
+	}
+	a.providers, err = providers.New(providers.Options{
+		Providers: configured, AnswerBytes: int64(a.cfg.Limits.AnswerBytes), Log: a.log, UserAgent: userAgent,
+	})
+	return err
+}
+
+const userAgent = "Ringback/1.0"
+
+func (p ProviderConfig) options() providers.Config {
+	headers := make(map[string]string, len(p.Headers))
+	for name, value := range p.Headers {
+		headers[name] = value.Reveal()
+	}
+	retries := p.Retries
+	if retries == 0 {
+		retries = -1 // the package's word for never; its zero is its default
+	}
+	return providers.Config{
+		Name: p.Name, Type: p.Type, BaseURL: p.BaseURL, APIKey: p.APIKey.Reveal(), Headers: headers, Models: p.Models,
+		Concurrency: p.Concurrency, RequestsPerMinute: p.RequestsPerMinute, TokensPerMinute: p.TokensPerMinute,
+		Timeout: p.Timeout, Retries: retries,
+	}
+}
+
+func (a *app) openStore(ctx context.Context) (err error) {
+	key, err := base64.StdEncoding.DecodeString(a.cfg.Secrets.Key.Reveal())
+	if err != nil {
+		return fmt.Errorf("secrets.key: it must be base64 of 32 bytes")
+	}
+	a.store, err = store.Open(ctx, store.Options{
+		Dir: a.cfg.DataDir, Key: key, SigningSecret: a.cfg.Callbacks.SigningSecret.Reveal(), ShardsAwake: shardsAwake,
+		Events: jobs.EventLimits{Bytes: int(a.cfg.Limits.EventBytes), PublicURL: a.URL()}, Now: time.Now,
+	})
+	if err != nil {
+		return err
+	}
+	if a.files, err = store.OpenFolder(filepath.Join(a.cfg.DataDir, "files")); err != nil {
+		return err
+	}
+	return a.store.FreeOthers(ctx, a.owner)
+}
+
+// shardsAwake is how many shards of one batch are due at once: enough lines for any provider's slots, few enough that
+// a large batch never fills the queue.
+const shardsAwake = 8
+
+func (a *app) openQueue(context.Context) (err error) {
+	a.queue, err = queue.Open(queue.Options{
+		Redis: a.cfg.Queue.Redis.Reveal(), Drain: a.cfg.Server.ShutdownGrace, Log: a.log,
+		Lanes: []queue.Lane{
+			{Name: jobs.LaneJobs, Workers: a.cfg.Jobs.Workers, Group: 16, Due: a.store.DueJobs, Work: a.workJobs},
+			{Name: jobs.LaneShards, Workers: a.cfg.Batches.Workers, Group: 1, Due: a.store.DueShards, Work: a.workShards},
+			{Name: jobs.LaneDeliveries, Workers: a.cfg.Callbacks.Workers, Group: 64, Due: a.store.DueDeliveries, Work: a.workDeliveries},
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if a.callbacks, err = callbacks.NewClient(callbacks.ClientOptions{Rules: a.rules(), CAFile: a.cfg.Callbacks.CAFile}); err != nil {
+		return err
+	}
+	a.sender = callbacks.NewSender(callbacks.SenderOptions{
+		Store: a.store, Owner: a.owner, Concurrency: a.cfg.Callbacks.Workers, Now: time.Now, Log: a.log,
+		Policy: callbacks.Policy{Schedule: a.cfg.Callbacks.Schedule},
+		Poster: callbacks.NewPoster(callbacks.PosterOptions{
+			Client: a.callbacks, Timeout: a.cfg.Callbacks.Timeout,
+			BodySignatureHeader: a.cfg.Callbacks.BodySignatureHeader, Now: time.Now,
+		}),
+	})
+	return nil
+}
+
+// The queue needs its handlers before the parts behind them can have the queue to wake others with.
+func (a *app) workJobs(ctx context.Context, ids []string)       { a.runner.WorkJobs(ctx, ids) }
+func (a *app) workShards(ctx context.Context, ids []string)     { a.runner.WorkShards(ctx, ids) }
+func (a *app) workDeliveries(ctx context.Context, ids []string) { a.sender.Work(ctx, ids) }
+
+func (a *app) rules() callbacks.Rules {
+	c := a.cfg.Callbacks
+	r := callbacks.Rules{
+		AllowHTTP: c.AllowHTTP, AllowCIDRs: c.AllowCIDRs, PublicURL: a.URL(), BodySignatureHeader: c.BodySignatureHeader,
+		Self: func() []netip.AddrPort {
+			return []netip.AddrPort{a.listener.Addr().(*net.TCPAddr).AddrPort()}
+		},
+	}
+	for _, p := range c.AllowPorts {
+		r.AllowPorts = append(r.AllowPorts, callbacks.PortRange{From: p.From, To: p.To})
+	}
+	return r
+}
+
+func (a *app) openHTTP(context.Context) error {
+	watchers := jobs.NewWatchers()
+	limits := jobs.Limits{
+		BatchLines: a.cfg.Limits.BatchLines, BatchBytes: int64(a.cfg.Limits.BatchBytes),
+		FileBytes: int64(a.cfg.Limits.FileBytes), ShardLines: a.cfg.Batches.ShardLines,
+	}
+	a.runner = jobs.NewRunner(jobs.RunnerOptions{
+		Store: a.store, Blobs: a.files, Router: a.providers, Waker: a.queue, Watchers: watchers, Limits: limits,
+		Owner: a.owner, Stopping: a.stopping, Now: time.Now, Log: a.log,
+	})
+	service := jobs.NewService(jobs.ServiceOptions{
+		Records: a.store, Blobs: a.files, Router: a.providers, Waker: a.queue, Watchers: watchers, Limits: limits,
+		Now: time.Now,
+	})
+	keys := make([]string, 0, len(a.cfg.Auth.Keys))
+	for _, key := range a.cfg.Auth.Keys {
+		keys = append(keys, key.Reveal())
+	}
+	handler := web.New(web.Options{
+		Jobs: service, Callbacks: tmpService{callbacks.NewService(callbacks.ServiceOptions{Records: a.store, Rules: a.rules()})},
+		Keys: keys, PublicURL: a.URL(), BodyBytes: int64(a.cfg.Limits.BodyBytes), FileBytes: int64(a.cfg.Limits.FileBytes),
+		Ready: a.ready, Log: a.log, Now: time.Now, Version: version(),
+	})
+	a.http = &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	return nil
+}
+
+// ready asks each dependency whether it works.
+func (a *app) ready(ctx context.Context) map[string]error {
+	return map[string]error{"store": a.store.Ping(ctx), "queue": a.queue.Ping(ctx)}
+}
+
+// run starts the loops. One that ends by itself with an error is told to failed.
+func (a *app) run(ctx context.Context) {
+	queueCtx, stopQueue := context.WithCancel(ctx)
+	restCtx, stopRest := context.WithCancel(ctx)
+	a.stopQueue, a.stopRest = stopQueue, stopRest
+	a.restEnded.Go(func() { a.note(restCtx, a.runner.Run(restCtx)) })
+	a.restEnded.Go(func() { a.note(restCtx, a.sender.Run(restCtx)) })
+	a.restEnded.Go(func() { (&store.Janitor{Store: a.store, Files: a.files, Log: a.log}).Run(restCtx) })
+	a.queueEnded.Go(func() { a.note(queueCtx, a.queue.Run(queueCtx)) })
+	a.restEnded.Go(func() {
+		if err := a.http.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+			a.note(restCtx, err)
+		}
+	})
+}
+
+func (a *app) note(ctx context.Context, err error) {
+	if err != nil && ctx.Err() == nil {
+		select {
+		case a.failed <- err:
+		default:
+		}
+	}
+}
+
+// Close stops all parts in order. ctx bounds how long open requests may take; calls in flight have the configured
+// grace period. What this process still holds is given back, so that the next start goes on at once.
+func (a *app) Close(ctx context.Context) error {
+	var errs []error
+	close(a.stopping)
+	if a.http != nil {
+		if err := a.http.Shutdown(ctx); err != nil {
+			errs = append(errs, a.http.Close())
+		}
+	}
+	if a.stopQueue != nil {
+		a.stopQueue()
+		a.queueEnded.Wait()
+		a.stopRest()
+		a.restEnded.Wait()
+	} else if a.queue != nil {
+		errs = append(errs, a.queue.Close())
+	}
+	return errors.Join(append(errs, a.closeParts(ctx))...)
+}
+
+func (a *app) closeParts(ctx context.Context) error {
+	var errs []error
+	if a.simulator != nil {
+		errs = append(errs, a.simulator.Close())
+		a.simulatorEnded.Wait()
+	}
+	if a.providers != nil {
+		a.providers.Close()
+	}
+	if a.callbacks != nil {
+		a.callbacks.Close()
+	}
+	if a.store != nil {
+		if a.stopQueue != nil {
+			errs = append(errs, a.store.FreeOwn(context.WithoutCancel(ctx), a.owner))
+		}
+		errs = append(errs, a.store.Close())
+	}
+	if a.files != nil {
+		errs = append(errs, a.files.Close())
+	}
+	if a.listener != nil {
+		_ = a.listener.Close() // the HTTP server has closed it, if it ran
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// Config is everything that an operator can set; config.yaml describes each
+// setting and holds its default. The parts of the program never see it: each
+// gets its own Options, made from the section that concerns it.
+type Config struct {
+	Server    ServerConfig     `yaml:"server"`
+	DataDir   string           `yaml:"data_dir"`
+	Store     StoreConfig      `yaml:"store"`
+	Queue     QueueConfig      `yaml:"queue"`
+	Files     FilesConfig      `yaml:"files"`
+	Auth      AuthConfig       `yaml:"auth"`
+	Secrets   SecretsConfig    `yaml:"secrets"`
+	Limits    LimitsConfig     `yaml:"limits"`
+	Batches   BatchesConfig    `yaml:"batches"`
+	Jobs      JobsConfig       `yaml:"jobs"`
+	Callbacks CallbacksConfig  `yaml:"callbacks"`
+	Providers []ProviderConfig `yaml:"providers"`
+	Simulator SimulatorConfig  `yaml:"simulator"`
+	Log       LogConfig        `yaml:"log"`
+}
+
+// ServerConfig says where the HTTP server stands and how it stops.
+type ServerConfig struct {
+	Listen        string        `yaml:"listen"`
+	PublicURL     string        `yaml:"public_url"` // "" = made from the address listened on
+	ShutdownGrace time.Duration `yaml:"shutdown_grace"`
+}
+
+// StoreConfig names the database. DSN may carry a password.
+type StoreConfig struct {
+	DSN Address `yaml:"dsn"` // "" = SQLite in DataDir
+}
+
+// QueueConfig names the Redis. The URL may carry a password.
+type QueueConfig struct {
+	Redis Address `yaml:"redis"` // "" = embedded
+}
+
+// FilesConfig names the file store.
+type FilesConfig struct {
+	URL Address `yaml:"url"` // "" = a folder in DataDir
+}
+
+// AuthConfig holds the keys that clients present.
+type AuthConfig struct {
+	Keys []Secret `yaml:"keys"` // empty = authentication is off
+}
+
+// SecretsConfig holds the key that encrypts secrets at rest.
+type SecretsConfig struct {
+	Key Secret `yaml:"key"` // base64 of 32 bytes; "" = DataDir/master.key
+}
+
+// LimitsConfig bounds what is taken in and given out.
+type LimitsConfig struct {
+	BatchLines  int      `yaml:"batch_lines"`
+	BatchBytes  ByteSize `yaml:"batch_bytes"`
+	FileBytes   ByteSize `yaml:"file_bytes"`
+	AnswerBytes ByteSize `yaml:"answer_bytes"`
+	BodyBytes   ByteSize `yaml:"body_bytes"`
+	EventBytes  ByteSize `yaml:"event_bytes"`
+}
+
+// BatchesConfig sets how batches are cut up and worked on.
+type BatchesConfig struct {
+	ShardLines int `yaml:"shard_lines"`
+	Workers    int `yaml:"workers"`
+}
+
+// JobsConfig sets how generations are worked on.
+type JobsConfig struct {
+	Workers int `yaml:"workers"`
+}
+
+// CallbacksConfig says where callbacks may go, when, and how they are signed.
+type CallbacksConfig struct {
+	AllowHTTP           bool            `yaml:"allow_http"`
+	AllowCIDRs          []netip.Prefix  `yaml:"allow_cidrs"`
+	AllowPorts          []PortRange     `yaml:"allow_ports"`
+	Schedule            []time.Duration `yaml:"schedule"`
+	Timeout             time.Duration   `yaml:"timeout"`
+	BodySignatureHeader string          `yaml:"body_signature_header"`
+	SigningSecret       Secret          `yaml:"signing_secret"` // "" = made and kept in the database
+	CAFile              string          `yaml:"ca_file"`
+	Workers             int             `yaml:"workers"`
+}
+
+// OpenPorts are the ports that callbacks may reach: AllowPorts, and 80 where
+// plain http is allowed.
+func (c CallbacksConfig) OpenPorts() []PortRange {
+	ports := append([]PortRange(nil), c.AllowPorts...)
+	if c.AllowHTTP {
+		ports = append(ports, PortRange{From: 80, To: 80})
+	}
+	return ports
+}
+
+// ProviderConfig is one upstream. Concurrency and the limits a minute hold
+// for each model; zero limits mean none.
+type ProviderConfig struct {
+	Name              string            `yaml:"name"`
+	Type              string            `yaml:"type"`
+	BaseURL           string            `yaml:"base_url"`
+	APIKey            Secret            `yaml:"api_key"`
+	Headers           map[string]Secret `yaml:"headers"`
+	Models            []string          `yaml:"models"`
+	Concurrency       int               `yaml:"concurrency"`
+	RequestsPerMinute int               `yaml:"requests_per_minute"`
+	TokensPerMinute   int               `yaml:"tokens_per_minute"`
+	Timeout           time.Duration     `yaml:"timeout"`
+	Retries           int               `yaml:"retries"`
+}
+
+// setDefaults fills what a list entry may leave out. A list has no defaults
+// in config.yaml, so they stand here; the example there shows the same.
+func (p *ProviderConfig) setDefaults() {
+	p.Type = "openai"
+	p.Concurrency = 32
+	p.Timeout = 10 * time.Minute
+	p.Retries = 4
+}
+
+// SimulatorConfig sets the stand-in provider that serve starts.
+type SimulatorConfig struct {
+	Enabled bool          `yaml:"enabled"`
+	TTFT    time.Duration `yaml:"ttft"`
+	TPOT    time.Duration `yaml:"tpot"`
+	Fail    float64       `yaml:"fail"`
+	RPM     int           `yaml:"rpm"`
+}
+
+// LogConfig sets what is logged and how.
+type LogConfig struct {
+	Level  slog.Level `yaml:"level"`
+	Format string     `yaml:"format"` // text or json
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"crypto/x509"
+	"encoding/base64"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// longestTimeout bounds one attempt of a callback, so that slow receivers do
+// not hold the senders.
+const longestTimeout = 30 * time.Second
+
+func (l *configLoader) checkCallbacks(c CallbacksConfig) {
+	l.require(len(c.Schedule) > 0, "callbacks.schedule", "is empty: no callback would ever be sent; write [0s] for a single attempt")
+	for i, wait := range c.Schedule {
+		l.require(wait >= 0, "callbacks.schedule["+strconv.Itoa(i)+"]", "is below zero")
+	}
+	l.require(c.Timeout > 0 && c.Timeout <= longestTimeout, "callbacks.timeout", "is %s: it must be above 0s and at most 30s", shortDuration(c.Timeout))
+	l.require(len(c.OpenPorts()) > 0, "callbacks.allow_ports", "is empty: no callback could go anywhere; write [443]")
+	l.checkSignatureHeader(c.BodySignatureHeader)
+	if c.SigningSecret != "" {
+		l.require(isSigningSecret(c.SigningSecret), "callbacks.signing_secret", "is not whsec_ and the base64 of 24 to 64 bytes")
+	}
+	if c.CAFile != "" {
+		l.checkCAFile(c.CAFile)
+	}
+}
+
+func (l *configLoader) checkSignatureHeader(name string) {
+	const key = "callbacks.body_signature_header"
+	l.require(isHeaderName(name), key, "%q is not a header name", name)
+	lower := strings.ToLower(name)
+	switch lower {
+	case "host", "content-length", "content-type", "transfer-encoding", "connection", "user-agent":
+		l.require(false, key, "%s has a meaning of its own: choose another name", name)
+	}
+	l.require(!strings.HasPrefix(lower, "webhook-"), key, "names that begin with webhook- belong to Standard Webhooks: choose another name")
+}
+
+// isHeaderName follows RFC 9110, section 5.6.2: a token.
+func isHeaderName(name string) bool {
+	const token = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	return name != "" && strings.Trim(name, token) == ""
+}
+
+func isSigningSecret(secret Secret) bool {
+	encoded, prefixed := strings.CutPrefix(secret.Reveal(), "whsec_")
+	raw, err := base64.StdEncoding.DecodeString(encoded)
+	return prefixed && err == nil && len(raw) >= 24 && len(raw) <= 64
+}
+
+func (l *configLoader) checkCAFile(path string) {
+	text, err := os.ReadFile(path)
+	l.require(err == nil, "callbacks.ca_file", "cannot be read: %v", err)
+	l.require(x509.NewCertPool().AppendCertsFromPEM(text), "callbacks.ca_file", "%s holds no certificate in PEM form", path)
+}

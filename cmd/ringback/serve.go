@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+)
+
+func newServeCommand() *cobra.Command {
+	var source configSource
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the API, the workers and the sweepers in one process",
+		Args:  cobra.NoArgs,
+	}
+	source.addFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, warnings, err := source.load()
+		if err != nil {
+			return err
+		}
+		log := newLog(cfg.Log, cmd.ErrOrStderr())
+		for _, warning := range warnings {
+			log.Warn(warning)
+		}
+		return serve(cmd.Context(), cfg, log)
+	}
+	return cmd
+}
+
+// serve runs until ctx ends, then stops in order within the configured grace period.
+func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
+	a, err := start(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	log.Info("ringback is ready", "url", a.URL(), "data_dir", cfg.DataDir)
+	select {
+	case <-ctx.Done():
+		log.Info("stopping: calls in flight may end, the rest is handed back", "grace", cfg.Server.ShutdownGrace)
+	case err = <-a.failed:
+		log.Error("a part has stopped; stopping the rest", "err", err)
+	}
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Server.ShutdownGrace)
+	defer cancel()
+	return errors.Join(err, a.Close(closing))
+}
+
+func newLog(cfg LogConfig, w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: cfg.Level}
+	if cfg.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// onlyEmbedded refuses what this version cannot do yet, instead of doing something else.
+func onlyEmbedded(cfg Config) error {
+	var errs []error
+	if cfg.Store.DSN != "" {
+		errs = append(errs, errors.New("store.dsn: this version keeps its facts in SQLite only; leave it empty"))
+	}
+	if cfg.Files.URL != "" {
+		errs = append(errs, errors.New("files.url: this version keeps files in a folder only; leave it empty"))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,246 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/tidwall/gjson"
+)
+
+// heldPause is how soon a batch that ends early looks again whether its last calls have come back.
+const heldPause = 200 * time.Millisecond
+
+// errMoreLines says that outcomes came in while the files were written; they are paid for, so the files are written
+// again.
+var errMoreLines = errors.New("jobs: more lines have come in while the output was written")
+
+// finalize writes a batch's output and error files, in the order of its input, and ends it. The files' keys carry the
+// attempt, and the commit names the winner: who lost removes only what it wrote itself.
+func (r *Runner) finalize(ctx context.Context, j Job) error {
+	if j.Ending == Cancelled && j.Total == 0 {
+		return r.move(ctx, j, func(now *Job) (Effects, error) { return now.finalized(nil, nil, &j, 0, At(r.Now())) })
+	}
+	if held, err := r.Store.HeldShards(ctx, j.Ref()); err != nil || held > 0 && j.Ending != Completed {
+		if err != nil {
+			return err
+		}
+		return r.move(ctx, j, func(now *Job) (Effects, error) { return now.look(At(r.Now()).Add(heldPause)) })
+	}
+	snapshot, err := r.Store.Job(ctx, j.Ref())
+	if err != nil {
+		return err
+	}
+	seen := snapshot.Job
+	output, err := r.write(ctx, &seen, "output", seen.Completed > 0, &oneSort{pages: r.pages(ctx, j.Ref(), true)})
+	if err != nil {
+		return err
+	}
+	errs, never, err := r.writeErrors(ctx, &seen)
+	if err == nil {
+		err = r.move(ctx, j, func(now *Job) (Effects, error) { return now.finalized(output, errs, &seen, never, At(r.Now())) })
+	}
+	if err != nil {
+		return errors.Join(err, r.remove(ctx, output), r.remove(ctx, errs))
+	}
+	return nil
+}
+
+// look gives the batch back for a moment.
+func (j *Job) look(at Time) (Effects, error) {
+	j.Claims = 0
+	j.Due(at)
+	return Effects{}, nil
+}
+
+// finalized ends a batch with its files. never counts the lines that were never started; an expired batch counts them
+// as failed, as OpenAI does.
+func (j *Job) finalized(output, errs *File, seen *Job, never int64, now Time) (Effects, error) {
+	if j.Status != Finalizing && j.Status != Cancelling {
+		return Effects{}, ErrStale
+	}
+	if j.Completed != seen.Completed || j.Failed != seen.Failed {
+		return Effects{}, errMoreLines
+	}
+	var fx Effects
+	if output != nil {
+		j.OutputFileID = output.ID
+		fx.Files = append(fx.Files, *output)
+	}
+	if errs != nil {
+		j.ErrorFileID = errs.ID
+		fx.Files = append(fx.Files, *errs)
+	}
+	if j.Ending == Expired {
+		j.Failed += never
+	}
+	fx.Events, fx.Hush = []EventType{j.end(j.Ending, now)}, true
+	return fx, nil
+}
+
+// writeErrors writes the error file: failed lines, and where the batch ends early those that were never started.
+func (r *Runner) writeErrors(ctx context.Context, j *Job) (*File, int64, error) {
+	if j.Ending == Completed {
+		f, err := r.write(ctx, j, "errors", j.Failed > 0, &oneSort{pages: r.pages(ctx, j.Ref(), false)})
+		return f, 0, err
+	}
+	blob, err := r.Store.InputBlob(ctx, Ref{j.ProjectID, j.InputFileID})
+	if err != nil {
+		return nil, 0, err
+	}
+	in, err := r.Blobs.Open(ctx, blob, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer in.Close()
+	rest := &restLines{input: newLineReader(in, 0, 0), pages: r.allPages(ctx, j.Ref()), code: "batch_" + string(j.Ending), message: restMessages[j.Ending]}
+	f, err := r.write(ctx, j, "errors", j.Completed < j.Total, rest)
+	return f, rest.never, err
+}
+
+// restMessages are what lines that were never started say (OpenAI's sentence for an expired batch).
+var restMessages = map[Status]string{
+	Expired:   "This request could not be executed before the completion window expired.",
+	Cancelled: "This request was not executed because the batch was cancelled.",
+}
+
+// write streams lines into a new file; nil when there is nothing to write.
+func (r *Runner) write(ctx context.Context, j *Job, name string, any bool, lines lineSource) (*File, error) {
+	if !any {
+		return nil, nil //nolint:nilnil // no lines, no file: the API shows null
+	}
+	now := At(r.Now())
+	ttl := BatchFileTTL
+	if j.OutputTTL > 0 {
+		ttl = time.Duration(j.OutputTTL) * time.Second
+	}
+	f := &File{
+		ProjectID: j.ProjectID, ID: NewID("file-"), Filename: fmt.Sprintf("%s_%s.jsonl", j.ID, name),
+		Purpose: PurposeBatchOutput, Blob: fmt.Sprintf("out/%s/%d/%s", j.ID, j.Attempt, name), CreatedAt: now, ExpiresAt: now.Add(ttl),
+	}
+	var err error
+	f.Bytes, err = r.Blobs.Put(ctx, f.Blob, &lineStream{from: lines})
+	return f, err
+}
+
+func (r *Runner) remove(ctx context.Context, f *File) error {
+	if f == nil {
+		return nil
+	}
+	return r.Blobs.Remove(context.WithoutCancel(ctx), f.Blob)
+}
+
+// lineSource gives lines one by one; io.EOF ends it.
+type lineSource interface{ next() ([]byte, error) }
+
+// lineStream is a reader over a lineSource.
+type lineStream struct {
+	from lineSource
+	rest []byte
+}
+
+func (l *lineStream) Read(p []byte) (int, error) {
+	if len(l.rest) == 0 {
+		line, err := l.from.next()
+		if err != nil {
+			return 0, err
+		}
+		l.rest = append(line, '\n')
+	}
+	n := copy(p, l.rest)
+	l.rest = l.rest[n:]
+	return n, nil
+}
+
+// pages reads a batch's outcomes page by page.
+type pages struct {
+	load  func(after int64) ([]Line, error)
+	page  []Line
+	after int64
+	ended bool
+}
+
+func (r *Runner) pages(ctx context.Context, job Ref, ok bool) *pages {
+	return &pages{load: func(after int64) ([]Line, error) {
+		return r.Store.Lines(ctx, LineQuery{Job: job, After: after, OK: &ok})
+	}}
+}
+
+func (r *Runner) allPages(ctx context.Context, job Ref) *pages {
+	return &pages{load: func(after int64) ([]Line, error) { return r.Store.Lines(ctx, LineQuery{Job: job, After: after}) }}
+}
+
+// peek gives the next outcome without taking it; nil at the end.
+func (p *pages) peek() (*Line, error) {
+	if len(p.page) == 0 && !p.ended {
+		page, err := p.load(p.after)
+		if err != nil {
+			return nil, err
+		}
+		if p.ended = len(page) == 0; !p.ended {
+			p.page, p.after = page, page[len(page)-1].Line
+		}
+	}
+	if len(p.page) == 0 {
+		return nil, nil //nolint:nilnil // the end is no error
+	}
+	return &p.page[0], nil
+}
+
+func (p *pages) take() { p.page = p.page[1:] }
+
+// oneSort are the outcomes of one sort.
+type oneSort struct{ pages *pages }
+
+func (o *oneSort) next() ([]byte, error) {
+	l, err := o.pages.peek()
+	if err != nil {
+		return nil, err
+	}
+	if l == nil {
+		return nil, io.EOF
+	}
+	o.pages.take()
+	return l.Text, nil
+}
+
+// restLines are the failed outcomes and the lines of the input that have none, in the input's order.
+type restLines struct {
+	input         *lineReader
+	pages         *pages
+	code, message string
+	never         int64
+}
+
+func (r *restLines) next() ([]byte, error) {
+	for {
+		line, _, err := r.input.next()
+		if err != nil {
+			return nil, err
+		}
+		if len(line) == 0 {
+			continue
+		}
+		l, err := r.pages.peek()
+		if err != nil {
+			return nil, err
+		}
+		if l == nil || l.Line != r.input.number {
+			r.never++
+			return unanswered(gjson.GetBytes(line, "custom_id").Raw, r.code, r.message), nil
+		}
+		r.pages.take()
+		if !l.OK {
+			return l.Text, nil
+		}
+	}
+}
+
+// Answered moves a batch whose last line has an outcome on to the writing of its files.
+func (j *Job) Answered(now Time) Effects {
+	j.Status, j.Ending, j.FinalizingAt = Finalizing, Completed, now
+	j.Due(now)
+	return Effects{}
+}

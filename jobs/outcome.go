@@ -1,0 +1,76 @@
+package jobs
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/ringback/ringback/providers"
+)
+
+// failure is why something has no answer, as the API shows it.
+type failure struct {
+	Code       string          `json:"code"`
+	Message    string          `json:"message"`
+	StatusCode int             `json:"status_code,omitempty"`
+	Body       json.RawMessage `json:"body,omitempty"` // the provider's own words, where it gave JSON
+}
+
+// lineRequest takes the body out of a batch line, byte for byte.
+func lineRequest(j Job, line []byte) providers.Request {
+	body := gjson.GetBytes(line, "body")
+	return providers.Request{Path: j.Path, Model: j.Model, Body: line[body.Index : body.Index+len(body.Raw)]}
+}
+
+// outcome is the line of the output or the error file that an answer, or its lack, makes (OpenAI's batch output).
+// An HTTP answer of any status fills response; no answer at all fills error.
+func (s *shardRun) outcome(number int64, line []byte, answer providers.Answer, failed *providers.Error) Line {
+	l := Line{ProjectID: s.job.ProjectID, JobID: s.job.ID, Line: number, OK: failed == nil, Usage: answer.Usage}
+	id := gjson.GetBytes(line, "custom_id").Raw
+	switch {
+	case failed == nil:
+		l.Text = answered(id, answer)
+	case failed.Answer != nil && failed.Kind != providers.InvalidAnswer && gjson.ValidBytes(failed.Answer.Body):
+		l.Text = answered(id, *failed.Answer)
+	default:
+		l.Text = unanswered(id, string(failed.Kind), failed.Message)
+	}
+	l.Bytes = int64(len(l.Text))
+	return l
+}
+
+func (s *shardRun) crashed(number int64, line []byte) Line {
+	l := Line{ProjectID: s.job.ProjectID, JobID: s.job.ID, Line: number}
+	l.Text = unanswered(gjson.GetBytes(line, "custom_id").Raw, "claimed_too_often",
+		"Work on this request was begun "+strconv.Itoa(MaxClaims)+" times and never came to an end; it is not tried again.")
+	l.Bytes = int64(len(l.Text))
+	return l
+}
+
+// answered renders a line with the provider's answer. The body stays byte for byte, but for raw line ends between its
+// tokens, which a line cannot hold.
+func answered(customID string, a providers.Answer) []byte {
+	b := make([]byte, 0, len(a.Body)+len(customID)+160)
+	b = append(append(b, `{"id":"`...), NewID("batch_req_")...)
+	b = append(append(b, `","custom_id":`...), customID...)
+	b = append(strconv.AppendInt(append(b, `,"response":{"status_code":`...), int64(a.Status), 10), `,"request_id":`...)
+	b = append(append(b, encode(a.RequestID)...), `,"body":`...)
+	at := len(b)
+	b = append(b, bytes.TrimSpace(a.Body)...)
+	for i := at; i < len(b); i++ {
+		if b[i] == '\n' || b[i] == '\r' {
+			b[i] = ' '
+		}
+	}
+	return append(b, `},"error":null}`...)
+}
+
+// unanswered renders a line that has no answer.
+func unanswered(customID, code, message string) []byte {
+	b := append([]byte(`{"id":"`), NewID("batch_req_")...)
+	b = append(append(b, `","custom_id":`...), customID...)
+	b = append(b, `,"response":null,"error":`...)
+	return append(append(b, encode(failure{Code: code, Message: message})...), '}')
+}

@@ -1,0 +1,75 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// sweepRows is the most rows that one Due is asked for: the length of a page in the store.
+const sweepRows = 1000
+
+// sweep asks Due every interval until ctx ends, and at once when the lane ran empty while more was due.
+func (l *lane) sweep(ctx context.Context, every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-l.hungry:
+		}
+		l.sweepAll(ctx)
+	}
+}
+
+// sweepAll sweeps until a sweep comes back with less than it asked for. Errors are logged: the next tick tries again.
+func (l *lane) sweepAll(ctx context.Context) {
+	for ctx.Err() == nil {
+		_, more, err := l.sweepOnce(ctx)
+		if err != nil && ctx.Err() == nil {
+			l.warn("queue: sweep failed, the next one tries again", err)
+		}
+		if err != nil || !more {
+			return
+		}
+	}
+}
+
+// sweepOnce takes due rows while the window has room and enqueues them. It says how many, and whether to sweep again at
+// once. It asks for half a window at most, so that a wake-up finds room meanwhile.
+func (l *lane) sweepOnce(ctx context.Context) (n int, more bool, err error) {
+	want := min(max(1, l.q.opt.Window/2), l.tasksFor(sweepRows))
+	room, err := l.reserve(ctx, want)
+	if err != nil {
+		return 0, false, err
+	}
+	defer l.release(room)
+	if room == 0 {
+		l.backlog.Store(true)
+		return 0, false, nil
+	}
+	rows := min(room*l.Group, sweepRows)
+	ids, err := l.due(ctx, rows)
+	if err != nil {
+		return 0, false, err
+	}
+	l.backlog.Store(len(ids) >= rows)
+	return len(ids), len(ids) >= rows, l.enqueue(ctx, ids)
+}
+
+func (l *lane) due(ctx context.Context, n int) ([]string, error) {
+	ids, err := l.Due(ctx, n)
+	if err != nil {
+		return nil, fmt.Errorf("take due rows: %w", err)
+	}
+	return ids, nil
+}
+
+// ranEmpty is told by the dequeue that found nothing.
+func (l *lane) ranEmpty() {
+	if l.Due != nil && l.backlog.Load() {
+		signal(l.hungry)
+	}
+}

@@ -1,0 +1,203 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Store is what the Runner asks of the store. Each claim and each move is a compare-and-set; losing is an answer.
+type Store interface {
+	// ClaimJobs takes those of the jobs that are due and free: owner, attempt + 1, and queued becomes in_progress.
+	ClaimJobs(ctx context.Context, owner string, refs []Ref, now Time) ([]Job, error)
+	// ClaimShards does the same for shards whose batch is in progress.
+	ClaimShards(ctx context.Context, owner string, refs []Ref, now Time) ([]Shard, error)
+	Mover
+	Job(ctx context.Context, ref Ref) (Snapshot, error)
+	// Request reads the body that a generation sends.
+	Request(ctx context.Context, ref Ref) ([]byte, error)
+	// File reads a file's facts; CodeNotFound when it is unknown or deleted.
+	File(ctx context.Context, ref Ref) (File, error)
+	// InputBlob finds the bytes of a job's input, also when its file has been deleted meanwhile.
+	InputBlob(ctx context.Context, ref Ref) (string, error)
+
+	// RecordLines keeps the first outcome of each line of a batch that has not ended, moves the batch's counters by
+	// the rows that are new, and moves it to finalizing with its last line.
+	RecordLines(ctx context.Context, lines []Line, now Time) (Woken, error)
+	// DoneLines tells which lines from first to last have an outcome.
+	DoneLines(ctx context.Context, job Ref, first, last int64) (map[int64]bool, error)
+	// Lines reads outcomes in the file's order, at most 1,000 rows or 8 MiB.
+	Lines(ctx context.Context, q LineQuery) ([]Line, error)
+	// FinishShard ends a shard and makes the batch's next one due.
+	FinishShard(ctx context.Context, s Shard, now Time) (Woken, error)
+	// ReturnShard gives a shard back until due, with its retries.
+	ReturnShard(ctx context.Context, s Shard, due Time) error
+	// HeldShards counts a batch's shards that somebody works on.
+	HeldShards(ctx context.Context, job Ref) (int, error)
+	// Statuses reads the states of jobs.
+	Statuses(ctx context.Context, refs []Ref) (map[Ref]Status, error)
+}
+
+// LineQuery asks for a page of a batch's outcomes after a line.
+type LineQuery struct {
+	Job   Ref
+	After int64
+	// OK picks successes, failures (nil: both; then the successes come without their text).
+	OK *bool
+}
+
+// RunnerOptions are the parts a Runner works with.
+type RunnerOptions struct {
+	Store    Store
+	Blobs    Blobs
+	Router   Router
+	Waker    Waker
+	Watchers *Watchers
+	Limits   Limits
+	Owner    string          // this process's random name on its claims
+	Stopping <-chan struct{} // closed when the process begins to stop: calls in flight go on, no new one begins
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// Runner carries out attempts: it claims rows, acts outside any transaction, and records what came of it.
+type Runner struct {
+	RunnerOptions
+	flusher  *flusher
+	inFlight inFlight
+}
+
+// NewRunner makes a Runner. Its lanes' handlers are WorkJobs and WorkShards; Run must be running while they work.
+func NewRunner(o RunnerOptions) *Runner {
+	r := &Runner{RunnerOptions: o, inFlight: inFlight{works: map[*work]struct{}{}}}
+	r.flusher = newFlusher(r.record)
+	return r
+}
+
+// Run flushes results and interrupts work on jobs that were cancelled or expired, until ctx ends. End it only after
+// the lanes' handlers have returned: they wait for their results to be kept.
+func (r *Runner) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { r.flusher.run(ctx) })
+	wg.Go(func() { r.watch(ctx) })
+	wg.Wait()
+	return ctx.Err()
+}
+
+// WorkJobs is the handler of the jobs lane: it claims those of the rows that are due and takes each one step on.
+func (r *Runner) WorkJobs(ctx context.Context, texts []string) {
+	claimed, err := r.Store.ClaimJobs(ctx, r.Owner, ParseRefs(texts), At(r.Now()))
+	if err != nil {
+		r.Log.Error("cannot claim jobs; the sweeper will offer them again", "err", err)
+		return
+	}
+	var wg sync.WaitGroup
+	for _, j := range claimed {
+		wg.Go(func() { r.workJob(ctx, j) })
+	}
+	wg.Wait()
+}
+
+func (r *Runner) workJob(ctx context.Context, j Job) {
+	r.Watchers.Ring(j.Ref())
+	calls, leave := r.inFlight.enter(ctx, j.Ref(), unlessEnded)
+	defer leave()
+	err := r.step(calls, j)
+	switch {
+	case err == nil, errors.Is(err, ErrStale), calls.Err() != nil:
+	default:
+		r.Log.Error("a job's attempt failed; it will be tried again", "job", j.ID, "status", j.Status, "err", err)
+		r.postpone(calls, j)
+	}
+}
+
+// step does what the job's state asks for.
+func (r *Runner) step(ctx context.Context, j Job) error {
+	switch {
+	case j.Claims > MaxClaims:
+		return r.move(ctx, j, func(now *Job) (Effects, error) { return now.giveUp(At(r.Now())) })
+	case j.Kind == KindGeneration:
+		return r.generate(ctx, j)
+	case j.Status == Validating:
+		return r.validate(ctx, j)
+	case j.Status == InProgress:
+		return r.move(ctx, j, func(now *Job) (Effects, error) { return now.expire(At(r.Now())) })
+	default:
+		return r.finalize(ctx, j)
+	}
+}
+
+// giveUp ends a job that was claimed again and again without an outcome.
+func (j *Job) giveUp(now Time) (Effects, error) {
+	message := fmt.Sprintf("Work on this job was begun %d times and never came to an end; it is not tried again.", MaxClaims)
+	if j.Kind == KindBatch {
+		j.Errors = encode([]LineError{{Code: "claimed_too_often", Message: message}})
+	} else {
+		j.Errors = encode(failure{Code: "claimed_too_often", Message: message})
+		j.Failed = 1
+	}
+	return Effects{Events: []EventType{j.end(Failed, now)}, Hush: true}, nil
+}
+
+// move changes a job that this process holds: a claim that is no longer ours is refused. Rows made due are woken.
+func (r *Runner) move(ctx context.Context, held Job, move func(*Job) (Effects, error)) error {
+	ref := held.Ref()
+	_, woken, err := r.Store.Move(ctx, ref, func(j *Job) (Effects, error) {
+		if j.Attempt != held.Attempt || j.Owner != r.Owner {
+			return Effects{}, ErrStale
+		}
+		return move(j)
+	})
+	if err != nil {
+		return err
+	}
+	woken.Pass(ctx, r.Waker)
+	r.Watchers.Ring(ref)
+	return nil
+}
+
+// postpone gives a job back after a failure of our own side (a disk, a database): it waits longer each time, and is
+// never given up for it. While even that cannot be kept, it is tried again until the process stops.
+func (r *Runner) postpone(ctx context.Context, j Job) {
+	r.insist(ctx, func() error {
+		return r.move(ctx, j, func(now *Job) (Effects, error) {
+			now.Tries++
+			now.Claims = 0
+			now.Due(At(r.Now()).Add(backoff(now.Tries)))
+			return Effects{}, nil
+		})
+	})
+}
+
+// backoff is 1 s, 2 s, 4 s … 60 s.
+func backoff(tries int) time.Duration {
+	return min(time.Second<<min(max(tries-1, 0), 6), time.Minute)
+}
+
+func (r *Runner) stopping() bool {
+	select {
+	case <-r.Stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// insist tries until it worked, or until it is settled otherwise.
+func (r *Runner) insist(ctx context.Context, f func() error) {
+	for {
+		err := f()
+		if err == nil || errors.Is(err, ErrStale) {
+			return
+		}
+		r.Log.Error("cannot keep an outcome; trying again in a second", "err", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
+	}
+}

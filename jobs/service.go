@@ -1,0 +1,152 @@
+package jobs
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/ringback/ringback/providers"
+)
+
+// Records is what the Service asks of the store.
+type Records interface {
+	// CreateFile keeps a file whose bytes are in the file store. A used Idempotency-Key answers *Replay.
+	CreateFile(ctx context.Context, f File, idem *Idempotency) error
+	File(ctx context.Context, ref Ref) (File, error)
+	Files(ctx context.Context, q FileQuery) ([]File, bool, error)
+	// DeleteFile hides a file and returns the blob to remove: empty while an unfinished job still reads it.
+	DeleteFile(ctx context.Context, ref Ref, now Time) (blob string, err error)
+
+	// CreateJob commits a job with its webhook and body. The answer goes out after it, never before.
+	CreateJob(ctx context.Context, n NewJob) (Woken, error)
+	Job(ctx context.Context, ref Ref) (Snapshot, error)
+	Jobs(ctx context.Context, q JobQuery) ([]Job, bool, error)
+	Mover
+
+	// Events lists events in commit order, after a position or an event's ID.
+	Events(ctx context.Context, project, after string, limit int) ([]Event, bool, error)
+}
+
+// Mover changes a job by compare-and-set: move sees the row as it stands, in the transaction that will write it, and
+// may run twice; what it returns commits with the row. Its error is returned and nothing is written.
+type Mover interface {
+	Move(ctx context.Context, ref Ref, move func(*Job) (Effects, error)) (Snapshot, Woken, error)
+}
+
+// Effects are the facts that commit together with a job's new state.
+type Effects struct {
+	Events []EventType
+	Result []byte  // a generation's answer
+	Files  []File  // a batch's output and error file
+	Shards []Shard // the index of a validated batch; replaces what stood there
+	Hush   bool    // the batch's shards are not to be woken any more
+}
+
+// Blobs is where the bytes are.
+type Blobs interface {
+	// Put stores all of r under key, durably, and removes what it wrote when r or the disk fails.
+	Put(ctx context.Context, key string, r io.Reader) (bytes int64, err error)
+	// Open reads from offset to the end.
+	Open(ctx context.Context, key string, offset int64) (io.ReadCloser, error)
+	Remove(ctx context.Context, key string) error
+}
+
+// Router finds the provider of a model.
+type Router interface {
+	Route(model string) (*providers.Provider, error)
+}
+
+// Limits bound what is accepted.
+type Limits struct {
+	BatchLines int   // lines of one batch
+	BatchBytes int64 // bytes of a batch's input file
+	FileBytes  int64 // bytes of any upload
+	ShardLines int   // lines that are claimed together
+}
+
+// ServiceOptions are the parts a Service works with.
+type ServiceOptions struct {
+	Records  Records
+	Blobs    Blobs
+	Router   Router
+	Waker    Waker
+	Watchers *Watchers
+	Limits   Limits
+	Now      func() time.Time
+}
+
+// Service is what clients can do: the commands and the reads behind the API.
+type Service struct {
+	ServiceOptions
+}
+
+// NewService makes a Service.
+func NewService(o ServiceOptions) *Service { return &Service{o} }
+
+func (s *Service) now() Time { return At(s.Now()) }
+
+// FileQuery asks for a page of files.
+type FileQuery struct {
+	ProjectID string
+	Purpose   string // empty for all
+	After     string // ID of the last one seen
+	Limit     int
+	Ascending bool
+}
+
+// JobQuery asks for a page of jobs, newest first.
+type JobQuery struct {
+	ProjectID string
+	Kind      Kind   // empty for all
+	Status    Status // empty for all
+	After     string // ID of the last one seen
+	Limit     int
+}
+
+// NewJob is all that a submission commits.
+type NewJob struct {
+	Job         Job
+	Webhook     *Webhook     // the receiver it names, if any
+	Body        []byte       // a generation's request body, as it goes to the provider
+	Idempotency *Idempotency // with Answer, if the client gave a key
+	Answer      []byte       // what the client is answered, kept with the key
+}
+
+// Job reads one job.
+func (s *Service) Job(ctx context.Context, ref Ref) (Snapshot, error) { return s.Records.Job(ctx, ref) }
+
+// Jobs lists jobs, newest first, and tells whether there are more.
+func (s *Service) Jobs(ctx context.Context, q JobQuery) ([]Job, bool, error) {
+	return s.Records.Jobs(ctx, q)
+}
+
+// Events lists what happened, in commit order, after an event's ID or position (empty: from the beginning).
+func (s *Service) Events(ctx context.Context, project, after string, limit int) ([]Event, bool, error) {
+	return s.Records.Events(ctx, project, after, limit)
+}
+
+// Wait reads a job as soon as its status differs from what it is now, or it has ended, or the time is up.
+func (s *Service) Wait(ctx context.Context, ref Ref, wait time.Duration) (Snapshot, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	changed, stop := s.Watchers.Watch(ref)
+	defer stop()
+	first, err := s.Records.Job(ctx, ref)
+	if err != nil {
+		return first, err
+	}
+	for current := first; ; {
+		if current.Status.Terminal() || current.Status != first.Status {
+			return current, nil
+		}
+		select {
+		case <-ctx.Done():
+			return current, nil
+		case <-changed:
+		case <-time.After(time.Second): // another process may have moved it
+		}
+		if next, err := s.Records.Job(ctx, ref); err == nil {
+			current = next
+		}
+	}
+}

@@ -1,0 +1,257 @@
+package jobs
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/ringback/ringback/providers"
+)
+
+// patience is how long work waits for a slot or a retry in a worker's hands; what would take longer is given back.
+const patience = 2 * time.Second
+
+// maxRefused bounds how often one line may be refused for a rate limit before that is its outcome.
+const maxRefused = 50
+
+// WorkShards is the handler of the shards lane: it claims those of the rows that are due and runs their lines.
+func (r *Runner) WorkShards(ctx context.Context, texts []string) {
+	claimed, err := r.Store.ClaimShards(ctx, r.Owner, ParseRefs(texts), At(r.Now()))
+	if err != nil {
+		r.Log.Error("cannot claim shards; the sweeper will offer them again", "err", err)
+		return
+	}
+	var wg sync.WaitGroup
+	for _, s := range claimed {
+		wg.Go(func() { r.workShard(ctx, s) })
+	}
+	wg.Wait()
+}
+
+func (r *Runner) workShard(ctx context.Context, s Shard) {
+	calls, leave := r.inFlight.enter(ctx, Ref{s.ProjectID, s.JobID}, whileInProgress)
+	defer leave()
+	run, err := r.runShard(calls, s)
+	due := At(r.Now())
+	switch {
+	case err != nil && calls.Err() == nil:
+		r.Log.Error("a shard's attempt failed; it will be tried again", "shard", s.ID, "err", err)
+		s.Tries++
+		due = due.Add(backoff(s.Tries))
+	case err != nil:
+	case !run.open:
+		r.insist(calls, func() error { return r.finishShard(calls, s) })
+		return
+	default:
+		s.Retries, due = encode(run.left), max(due, At(run.next))
+	}
+	keep := context.WithoutCancel(calls)
+	r.insist(ctx, func() error { return r.Store.ReturnShard(keep, s, due) })
+}
+
+func (r *Runner) finishShard(ctx context.Context, s Shard) error {
+	woken, err := r.Store.FinishShard(ctx, s, At(r.Now()))
+	if err == nil {
+		woken.Pass(ctx, r.Waker)
+	}
+	return err
+}
+
+// runShard calls the provider for each line that has no outcome yet.
+func (r *Runner) runShard(calls context.Context, s Shard) (*shardRun, error) {
+	ref := Ref{s.ProjectID, s.JobID}
+	job, err := r.Store.Job(calls, ref)
+	if err != nil {
+		return nil, err
+	}
+	done, err := r.Store.DoneLines(calls, ref, s.FirstLine, s.LastLine)
+	if err != nil {
+		return nil, err
+	}
+	run := &shardRun{r: r, job: job.Job, shard: s, left: map[int64]int{}, kept: make(chan bool, s.Lines)}
+	_ = json.Unmarshal(s.Retries, &run.left) // written by workShard; nothing yet is no retries
+	if run.provider, err = r.Router.Route(job.Model); err != nil && s.Claims <= MaxClaims {
+		return nil, err
+	}
+	err = run.hand(calls, done)
+	run.wg.Wait()
+	if err != nil {
+		return nil, err
+	}
+	return run, run.waitKept(calls)
+}
+
+// shardRun is one attempt at a shard.
+type shardRun struct {
+	r        *Runner
+	job      Job
+	shard    Shard
+	provider *providers.Provider
+	wg       sync.WaitGroup // calls
+	kept     chan bool      // rung for each outcome that the flusher has kept; holds all of them
+
+	mu   sync.Mutex
+	sent int           // outcomes handed to the flusher
+	left map[int64]int // tries of the lines that are to be called again later
+	open bool          // lines remain that this attempt did not bring to an outcome
+	next time.Time     // when they may go on; zero means at once
+}
+
+// hand gives out the lines, each as soon as the limiter has a slot.
+func (s *shardRun) hand(calls context.Context, done map[int64]bool) error {
+	blob, err := s.r.Store.InputBlob(calls, Ref{s.job.ProjectID, s.job.InputFileID})
+	if err != nil {
+		return err
+	}
+	in, err := s.r.Blobs.Open(calls, blob, s.shard.Offset)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	lines := newLineReader(in, s.shard.Offset, s.shard.FirstLine-1)
+	for lines.number < s.shard.LastLine {
+		line, _, err := lines.next()
+		if err != nil {
+			return errors.Join(errors.New("jobs: the batch's input file is shorter than it was"), err)
+		}
+		if len(line) == 0 || done[lines.number] {
+			continue
+		}
+		if !s.call(calls, lines.number, bytes.Clone(line)) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// call takes a slot and starts a line. False means that no more lines are to be handed out in this attempt.
+func (s *shardRun) call(calls context.Context, number int64, line []byte) bool {
+	if s.shard.Claims > MaxClaims {
+		s.keep(calls, s.crashed(number, line))
+		return true
+	}
+	if s.r.stopping() {
+		s.leave(time.Time{})
+		return false
+	}
+	slot, until, err := s.slot(calls)
+	if err != nil {
+		s.leave(until)
+		return false
+	}
+	s.wg.Go(func() { s.line(calls, slot, number, line) })
+	return true
+}
+
+func (s *shardRun) slot(ctx context.Context) (*providers.Slot, time.Time, error) {
+	slot, err := s.provider.Limiter(s.job.Model).Acquire(ctx, providers.Turn{Project: s.job.ProjectID, Job: s.job.ID}, patience)
+	var busy *providers.BusyError
+	if errors.As(err, &busy) {
+		return nil, busy.Until, err
+	}
+	return slot, time.Time{}, err
+}
+
+// line brings one line to an outcome, with the retries that fit into a worker's patience.
+func (s *shardRun) line(ctx context.Context, slot *providers.Slot, number int64, line []byte) {
+	req := lineRequest(s.job, line)
+	for tries := s.tries(number); ; {
+		answer, err := s.provider.Do(ctx, req)
+		failed := providers.AsError(err)
+		slot.Release(failed, answer.Usage)
+		if ctx.Err() != nil && failed != nil {
+			s.leave(time.Time{})
+			return
+		}
+		tries++
+		delay, again := s.retry(failed, tries)
+		if !again {
+			s.keep(ctx, s.outcome(number, line, answer, failed))
+			return
+		}
+		if slot = s.pause(ctx, delay); slot == nil {
+			s.later(number, tries, delay)
+			return
+		}
+	}
+}
+
+// retry asks the provider's policy. A rate limit is the limiter's business: it is no try of the line's, up to a bound.
+func (s *shardRun) retry(failed *providers.Error, tries int) (time.Duration, bool) {
+	if failed == nil {
+		return 0, false
+	}
+	if failed.Kind == providers.RateLimited && failed.Retry {
+		return failed.After, tries < maxRefused
+	}
+	return s.provider.Retry(failed, tries)
+}
+
+// pause waits for the delay and a new slot, if that fits into patience.
+func (s *shardRun) pause(ctx context.Context, delay time.Duration) *providers.Slot {
+	if delay > patience {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-time.After(delay):
+	}
+	slot, _, err := s.slot(ctx)
+	if err != nil {
+		return nil
+	}
+	return slot
+}
+
+// keep hands an outcome to the flusher.
+func (s *shardRun) keep(ctx context.Context, l Line) {
+	if !s.r.flusher.add(ctx, l, func() { s.kept <- true }) {
+		s.leave(time.Time{})
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sent++
+	delete(s.left, l.Line)
+}
+
+// waitKept returns when every outcome stands in the store: a shard ends with its rows, never before them.
+func (s *shardRun) waitKept(ctx context.Context) error {
+	s.r.flusher.hurry()
+	for range s.sent {
+		select {
+		case <-s.kept:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (s *shardRun) tries(number int64) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.left[number]
+}
+
+// leave notes that lines remain, which may go on at a time.
+func (s *shardRun) leave(until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.open || until.Before(s.next) {
+		s.next = until
+	}
+	s.open = true
+}
+
+// later notes a line that is to be tried again.
+func (s *shardRun) later(number int64, tries int, delay time.Duration) {
+	s.leave(s.r.Now().Add(delay))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left[number] = tries
+}

@@ -1,0 +1,80 @@
+package providers
+
+import (
+	"fmt"
+	"time"
+)
+
+// comeBack is when to ask again where no time is known: all slots are taken.
+const comeBack = time.Second
+
+// The reasons that [Limiter.Blocked] gives.
+const (
+	ShutByProvider    = "the provider asked to wait"
+	RequestsPerMinute = "requests per minute are used up"
+	TokensPerMinute   = "tokens per minute are used up"
+	AllSlotsTaken     = "all slots are in use"
+	OthersWait        = "others wait already"
+)
+
+// BusyError says that no slot came within the caller's patience.
+type BusyError struct {
+	// Until is the earliest time at which asking again makes sense.
+	Until time.Time
+	// Reason is the same as [Limiter.Blocked] gives.
+	Reason string
+}
+
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("no slot at the provider (%s); ask again at %s", e.Reason, e.Until.UTC().Format(time.RFC3339Nano))
+}
+
+// State is a limiter's state at one moment.
+type State struct {
+	Limit    int // calls that may be in flight now: the configured number or fewer
+	InFlight int
+	Waiting  int
+	// Reason says why the next caller would wait; empty if it would not.
+	Reason string
+	// Until is when that ends; zero where no time is known.
+	Until time.Time
+}
+
+// State reads the limiter's state.
+func (l *Limiter) State() State {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := State{Limit: l.pace.slots(), InFlight: l.inFlight, Waiting: l.line.waiting}
+	s.Reason, s.Until = l.blocked()
+	return s
+}
+
+// Blocked says why the next caller would wait, and until when; the reason is
+// empty if it would not, and the time zero where none is known.
+func (l *Limiter) Blocked() (reason string, until time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.blocked()
+}
+
+func (l *Limiter) blocked() (string, time.Time) {
+	free, reason := l.free()
+	switch {
+	case free && l.line.waiting == 0:
+		return "", time.Time{}
+	case free:
+		return OthersWait, time.Time{}
+	case reason == AllSlotsTaken:
+		return reason, time.Time{}
+	}
+	return reason, l.opening()
+}
+
+// busy is the error for a caller that gets no slot.
+func (l *Limiter) busy() *BusyError {
+	reason, until := l.blocked()
+	if until.IsZero() {
+		until = l.now().Add(comeBack)
+	}
+	return &BusyError{Until: until, Reason: reason}
+}

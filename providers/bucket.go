@@ -1,0 +1,55 @@
+package providers
+
+import (
+	"math"
+	"time"
+)
+
+// bucket limits to so many units a minute. It holds one second's worth, at least
+// one unit, so that a minute is never spent in one burst: upstreams enforce
+// their limits over shorter times than the minute they name. The level may go
+// below zero; nothing is granted before it is at least one again.
+//
+// A nil bucket limits nothing.
+type bucket struct {
+	rate   float64 // units a second
+	size   float64
+	level  float64
+	filled time.Time
+}
+
+func newBucket(perMinute int, now time.Time) *bucket {
+	if perMinute <= 0 {
+		return nil
+	}
+	rate := float64(perMinute) / 60
+	size := max(rate, 1)
+	return &bucket{rate: rate, size: size, level: size, filled: now}
+}
+
+// opens is the time from which on a unit can be taken: now, or later.
+func (b *bucket) opens(now time.Time) time.Time {
+	if b == nil {
+		return now
+	}
+	b.fill(now)
+	missing := 1 - b.level
+	if missing <= 0 {
+		return now
+	}
+	seconds := min(missing/b.rate, afterMax.Seconds())
+	return now.Add(time.Duration(math.Ceil(seconds * 1e9)))
+}
+
+func (b *bucket) fill(now time.Time) {
+	if since := now.Sub(b.filled); since > 0 {
+		b.level = min(b.size, b.level+since.Seconds()*b.rate)
+		b.filled = now
+	}
+}
+
+func (b *bucket) take(units float64) {
+	if b != nil {
+		b.level = min(b.size, b.level-units)
+	}
+}

@@ -1,0 +1,57 @@
+package providers
+
+import "time"
+
+const (
+	defaultConcurrency = 32
+	defaultRetries     = 5
+	defaultTimeout     = 10 * time.Minute
+)
+
+// TypeOpenAI is the only provider type so far: an upstream that speaks OpenAI's
+// HTTP API.
+const TypeOpenAI = "openai"
+
+// Config describes one upstream.
+type Config struct {
+	// Name is how jobs, logs and pages call it: lower-case letters, digits, '-'
+	// and '_', unique.
+	Name string
+	// Type is "openai"; empty means the same.
+	Type string
+	// BaseURL is what stands before "/chat/completions", for example
+	// "https://api.openai.com/v1". A query in it is kept on every call.
+	BaseURL string
+	// APIKey is sent as "Authorization: Bearer"; empty sends none.
+	APIKey string
+	// Headers are sent with every call, and win over those made from other keys.
+	Headers map[string]string
+	// Models are patterns: '*' stands for any characters, '/' included, and '?'
+	// for one character.
+	Models []string
+	// Concurrency is the most calls in flight for each model; 0 means 32.
+	Concurrency int
+	// RequestsPerMinute for each model; 0 means no limit.
+	RequestsPerMinute int
+	// TokensPerMinute for each model, input and output together; 0 means no limit.
+	TokensPerMinute int
+	// Timeout bounds a whole call, the answer's last byte included; 0 means 10 min.
+	Timeout time.Duration
+	// Retries is how often a failed call is made again; 0 means 5, a negative
+	// number means never.
+	Retries int
+}
+
+func (c Config) filled() Config {
+	if c.Concurrency == 0 {
+		c.Concurrency = defaultConcurrency
+	}
+	if c.Timeout == 0 {
+		c.Timeout = defaultTimeout
+	}
+	if c.Retries == 0 {
+		c.Retries = defaultRetries
+	}
+	c.Retries = max(c.Retries, 0)
+	return c
+}

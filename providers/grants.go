@@ -1,0 +1,66 @@
+package providers
+
+// The functions in this file need the limiter's lock.
+
+// giveBack undoes a grant that was not used.
+func (l *Limiter) giveBack(s *Slot) {
+	s.released = true
+	l.inFlight--
+	l.requests.take(-1)
+	l.tokens.take(-s.expected)
+	l.dispatch()
+}
+
+func (l *Limiter) admit(s *Slot) {
+	s.limiter, s.era, s.expected = l, l.pace.era, l.expected
+	l.inFlight++
+	l.requests.take(1)
+	l.tokens.take(s.expected)
+}
+
+// settle charges what the call used in place of what it was expected to use.
+func (l *Limiter) settle(s *Slot, usage Usage) {
+	if l.tokens == nil {
+		return
+	}
+	used := float64(usage.TotalTokens)
+	l.tokens.take(used - s.expected)
+	if used > 0 {
+		l.settled++
+		l.expected += (used - l.expected) / min(l.settled, 16)
+	}
+}
+
+// dispatch hands free slots to those who wait, and sets the alarm for the rest.
+func (l *Limiter) dispatch() {
+	for l.line.waiting > 0 {
+		if free, _ := l.free(); !free {
+			break
+		}
+		w := l.line.next()
+		l.admit(&w.slot)
+		close(w.granted)
+	}
+	l.setAlarm()
+}
+
+// setAlarm wakes the limiter when time alone frees a slot and somebody waits.
+func (l *Limiter) setAlarm() {
+	if l.line.waiting == 0 {
+		l.alarm.stop()
+		return
+	}
+	if l.inFlight >= l.pace.slots() {
+		l.alarm.stop() // the next Release looks again
+		return
+	}
+	l.alarm.set(l.opening(), l.now(), l.ring)
+}
+
+// ring takes the lock itself: the alarm calls it.
+func (l *Limiter) ring() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.alarm.stop()
+	l.dispatch()
+}

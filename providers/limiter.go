@@ -1,0 +1,152 @@
+package providers
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// maxLimiters bounds the limiters of one provider. Model names come from
+// clients, and "*" lets any through: those past the bound share one limiter.
+const maxLimiters = 1000
+
+// Turn says whose call it is. Slots go round the projects that wait, inside a
+// project round its jobs, and inside a job first come, first served.
+type Turn struct {
+	Project string
+	Job     string
+}
+
+// Limiter gives out the slots of one provider and model: so many calls in
+// flight, requests a minute and tokens a minute. It follows the upstream: see
+// [Slot.Release]. It is safe for use by many goroutines.
+type Limiter struct {
+	now  func() time.Time
+	rand func() float64
+
+	mu       sync.Mutex
+	pace     pace
+	requests *bucket // nil: no limit
+	tokens   *bucket // nil: no limit
+	expected float64 // tokens that a call uses, averaged over about the last 16
+	settled  float64 // calls in that average
+	inFlight int
+	line     line
+	alarm    alarm
+}
+
+// Limiter returns the limiter of model at this provider, made on first use; the
+// same one each time.
+func (p *Provider) Limiter(model string) *Limiter {
+	p.mu.RLock()
+	l := p.limiters[model]
+	p.mu.RUnlock()
+	if l != nil {
+		return l
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l := p.limiters[model]; l != nil {
+		return l
+	}
+	if len(p.limiters) >= maxLimiters {
+		return p.others
+	}
+	l = p.newLimiter()
+	p.limiters[model] = l
+	return l
+}
+
+func (p *Provider) newLimiter() *Limiter {
+	now := p.now()
+	return &Limiter{
+		now: p.now, rand: p.rand,
+		pace:     newPace(p.config.Concurrency),
+		requests: newBucket(p.config.RequestsPerMinute, now),
+		tokens:   newBucket(p.config.TokensPerMinute, now),
+		line:     newLine(),
+	}
+}
+
+// Slot is the right to make one call. [Slot.Release] must follow.
+type Slot struct {
+	limiter  *Limiter
+	era      uint64
+	expected float64
+	released bool
+}
+
+// Acquire waits for a slot. Where the limiter is known to open later than
+// patience from now it says so at once, otherwise after patience has passed, in
+// both cases with a *[BusyError]; patience of 0 or less takes a slot only if one
+// is free. When ctx ends first, its error is returned. An error leaves nothing
+// behind.
+func (l *Limiter) Acquire(ctx context.Context, turn Turn, patience time.Duration) (*Slot, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.line.waiting == 0 {
+		if free, _ := l.free(); free {
+			slot := &Slot{}
+			l.admit(slot)
+			return slot, nil
+		}
+	}
+	if patience <= 0 || l.opening().Sub(l.now()) > patience {
+		return nil, l.busy()
+	}
+	w := l.line.join(turn)
+	l.dispatch()
+	return l.wait(ctx, w, patience)
+}
+
+// wait is called and returns with l.mu held; in between it sleeps without.
+func (l *Limiter) wait(ctx context.Context, w *waiter, patience time.Duration) (*Slot, error) {
+	l.mu.Unlock()
+	timer := time.NewTimer(patience)
+	select {
+	case <-w.granted:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	timer.Stop()
+	l.mu.Lock()
+	if w.waits() {
+		l.line.leave(w)
+		l.setAlarm()
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		return nil, l.busy()
+	}
+	if err := ctx.Err(); err != nil {
+		l.giveBack(&w.slot)
+		return nil, err
+	}
+	return &w.slot, nil
+}
+
+// Release gives the slot back and tells how the call went: a nil error for an
+// answer. The first call counts, later ones do nothing.
+//
+// An answer raises the limit by 1/limit, up to the configured concurrency. A
+// [RateLimited] or [Overloaded] error halves it, at most once for the calls of
+// one flight, and never below 1. Retry-After on either shuts the limiter for
+// that time, a rate limit without it for 0.5 s doubling to 30 s. Tokens are
+// counted after the fact: a call is charged what calls used lately, and the
+// difference to usage is settled here.
+func (s *Slot) Release(err *Error, usage Usage) {
+	l := s.limiter
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s.released {
+		return
+	}
+	s.released = true
+	l.inFlight--
+	l.settle(s, usage)
+	l.pace.learn(s.era, err, l.now, l.rand)
+	l.dispatch()
+}

@@ -1,0 +1,72 @@
+package providers
+
+import (
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	openai "github.com/sashabaranov/go-openai"
+)
+
+// Provider is one configured upstream. It is safe for use by many goroutines.
+type Provider struct {
+	config    Config
+	base      *url.URL
+	header    http.Header
+	secrets   [][]byte
+	ready     map[string]*http.Request // by path; never changed
+	transport *http.Transport
+	models    *openai.Client
+	scratch   sync.Pool // *bytes.Buffer, for answers of unknown length
+
+	answerBytes int64
+	log         *slog.Logger
+	now         func() time.Time
+	rand        func() float64
+
+	mu       sync.RWMutex
+	limiters map[string]*Limiter
+	others   *Limiter // shared by the models past maxLimiters
+}
+
+func newProvider(o Options, c Config) (*Provider, error) {
+	base, err := url.Parse(strings.TrimRight(c.BaseURL, "/"))
+	if err != nil {
+		return nil, err
+	}
+	p := &Provider{
+		config: c, base: base, header: c.header(o.UserAgent), secrets: c.secrets(), transport: newTransport(c),
+		answerBytes: o.AnswerBytes, now: o.Now, rand: o.Rand,
+		log:      o.Log.With("provider", c.Name),
+		limiters: make(map[string]*Limiter),
+	}
+	p.ready = p.prepare()
+	p.models = p.modelsClient()
+	p.others = p.newLimiter()
+	p.warnPlainText()
+	return p, nil
+}
+
+// Name is the configured name.
+func (p *Provider) Name() string { return p.config.Name }
+
+// Models returns the patterns of the models that it serves.
+func (p *Provider) Models() []string { return slices.Clone(p.config.Models) }
+
+// warnPlainText tells the operator that a key leaves this machine in clear.
+func (p *Provider) warnPlainText() {
+	if p.base.Scheme != "http" || len(p.secrets) == 0 || isLocal(p.base.Hostname()) {
+		return
+	}
+	p.log.Warn("the provider's key is sent in clear; use an https base_url")
+}
+
+func isLocal(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}

@@ -1,0 +1,75 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/ringback/ringback/jobs"
+)
+
+// offerAgain is how long a row that was offered for work is left alone: a task that died with its offer blocks it no
+// longer than that.
+const offerAgain = 5 * time.Second
+
+// DueJobs offers jobs whose time has come; see due.
+func (s *Store) DueJobs(ctx context.Context, n int) ([]string, error) { return s.due(ctx, "jobs", n) }
+
+// DueShards offers shards whose time has come; see due.
+func (s *Store) DueShards(ctx context.Context, n int) ([]string, error) {
+	return s.due(ctx, "shards", n)
+}
+
+// DueDeliveries offers deliveries whose time has come; see due.
+func (s *Store) DueDeliveries(ctx context.Context, n int) ([]string, error) {
+	return s.due(ctx, "deliveries", n)
+}
+
+// due takes up to n rows whose wake_at has passed and moves it on in the same statement, so that nothing is offered
+// without end. A look with the read pool comes first: nothing is written while nothing is due.
+func (s *Store) due(ctx context.Context, table string, n int) ([]string, error) {
+	now := s.now()
+	var waiting []string
+	if err := s.read(ctx).Table(table).Where("wake_at > 0 AND wake_at <= ?", now).Limit(1).Pluck("id", &waiting).Error; err != nil || len(waiting) == 0 {
+		return nil, err
+	}
+	var rows []jobs.Ref
+	err := s.write(ctx, func(tx *gorm.DB) error {
+		rows = nil
+		return tx.Raw("UPDATE "+table+" SET wake_at = ? WHERE rowid IN (SELECT rowid FROM "+table+
+			" WHERE wake_at > 0 AND wake_at <= ? ORDER BY wake_at LIMIT ?) RETURNING project_id, id", now.Add(offerAgain), now, n).Scan(&rows).Error
+	})
+	texts := make([]string, len(rows))
+	for i, r := range rows {
+		texts[i] = r.String()
+	}
+	return texts, err
+}
+
+// FreeOthers takes every claim away from owners other than this one: the exclusive lock on data_dir says that they are
+// dead. What they worked on is due at once.
+func (s *Store) FreeOthers(ctx context.Context, owner string) error {
+	return s.free(ctx, "owner <> '' AND owner <> @owner", owner)
+}
+
+// FreeOwn gives back what this process still holds, when it stops.
+func (s *Store) FreeOwn(ctx context.Context, owner string) error {
+	return s.free(ctx, "owner = @owner", owner)
+}
+
+func (s *Store) free(ctx context.Context, whose, owner string) error {
+	now := s.now()
+	return s.write(ctx, func(tx *gorm.DB) error {
+		for _, set := range []string{
+			"UPDATE jobs SET owner = '', due_at = @now, wake_at = @now WHERE ",
+			"UPDATE shards SET owner = '', due_at = @now, wake_at = @now WHERE ",
+			"UPDATE deliveries SET owner = '', state = 'waiting', due_at = @now, wake_at = @now WHERE ",
+		} {
+			if err := tx.Exec(set+whose, map[string]any{"now": now, "owner": owner}).Error; err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

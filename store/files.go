@@ -1,0 +1,88 @@
+package store
+
+import (
+	"context"
+
+	"gorm.io/gorm"
+
+	"github.com/ringback/ringback/jobs"
+)
+
+// CreateFile keeps a file's facts and its Idempotency-Key.
+func (s *Store) CreateFile(ctx context.Context, f jobs.File, idem *jobs.Idempotency) error {
+	return s.write(ctx, func(tx *gorm.DB) error {
+		if err := s.useKey(tx, f.ProjectID, idem, f.Object()); err != nil {
+			return err
+		}
+		return tx.Create(&f).Error
+	})
+}
+
+// File reads a file that has not been deleted and has not expired.
+func (s *Store) File(ctx context.Context, ref jobs.Ref) (jobs.File, error) {
+	return s.takeFile(s.read(ctx), ref)
+}
+
+func (s *Store) takeFile(db *gorm.DB, ref jobs.Ref) (jobs.File, error) {
+	var f jobs.File
+	err := s.live(db, ref.ProjectID).Where("id = ?", ref.ID).Take(&f).Error
+	return f, found(err, jobs.NotFound("No such File object: %s", ref.ID))
+}
+
+// live are a project's files that can be seen.
+func (s *Store) live(db *gorm.DB, project string) *gorm.DB {
+	return db.Where("project_id = ? AND deleted_at = 0 AND (expires_at = 0 OR expires_at > ?)", project, s.now())
+}
+
+// InputBlob finds a file's bytes, deleted or not: an unfinished job still reads them.
+func (s *Store) InputBlob(ctx context.Context, ref jobs.Ref) (string, error) {
+	var f jobs.File
+	err := s.read(ctx).Where("project_id = ? AND id = ?", ref.ProjectID, ref.ID).Take(&f).Error
+	return f.Blob, found(err, jobs.NotFound("No such File object: %s", ref.ID))
+}
+
+// Files reads a page.
+func (s *Store) Files(ctx context.Context, q jobs.FileQuery) ([]jobs.File, bool, error) {
+	db := s.live(s.read(ctx), q.ProjectID)
+	if q.Purpose != "" {
+		db = db.Where("purpose = ?", q.Purpose)
+	}
+	order, past := "created_at DESC, id DESC", "(created_at, id) < (?, ?)"
+	if q.Ascending {
+		order, past = "created_at, id", "(created_at, id) > (?, ?)"
+	}
+	if q.After != "" {
+		var after jobs.File // deleted or not: a cursor outlives its row
+		if err := s.read(ctx).Where("project_id = ? AND id = ?", q.ProjectID, q.After).Take(&after).Error; err != nil {
+			return nil, false, unknownCursor(found(err, jobs.NotFound("")), q.After)
+		}
+		db = db.Where(past, after.CreatedAt, after.ID)
+	}
+	var page []jobs.File
+	err := db.Order(order).Limit(q.Limit + 1).Find(&page).Error
+	if len(page) > q.Limit {
+		return page[:q.Limit], true, err
+	}
+	return page, false, err
+}
+
+// DeleteFile hides a file. The blob is given back for removal unless an unfinished job reads it; the janitor takes
+// those later.
+func (s *Store) DeleteFile(ctx context.Context, ref jobs.Ref, now jobs.Time) (blob string, err error) {
+	err = s.write(ctx, func(tx *gorm.DB) error {
+		blob = ""
+		f, err := s.takeFile(tx, ref)
+		if err != nil {
+			return err
+		}
+		var readers int64
+		if err := tx.Model(&jobs.Job{}).Where("project_id = ? AND input_file_id = ? AND ended_at = 0", ref.ProjectID, ref.ID).Count(&readers).Error; err != nil {
+			return err
+		}
+		if readers == 0 {
+			blob = f.Blob
+		}
+		return tx.Model(&jobs.File{}).Where("project_id = ? AND id = ?", ref.ProjectID, ref.ID).Update("deleted_at", now).Error
+	})
+	return blob, err
+}

@@ -1,0 +1,126 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/ringback/ringback/jobs"
+)
+
+// Janitor removes what nobody can see any more: expired files, bytes without a file, used-up Idempotency-Keys.
+type Janitor struct {
+	Store *Store
+	Files *Folder
+	Log   *slog.Logger
+}
+
+const (
+	cleanEvery = 10 * time.Minute
+	// orphanAge is how long bytes without a row are left alone: an upload that is still coming in has none yet.
+	orphanAge = 24 * time.Hour
+	slice     = 1000 // rows that one purge removes at once, so that it never holds the writer for long
+)
+
+// Run cleans every ten minutes until ctx ends.
+func (j *Janitor) Run(ctx context.Context) {
+	tick := time.NewTicker(cleanEvery)
+	defer tick.Stop()
+	for {
+		if _, err := j.runOnce(ctx); err != nil && ctx.Err() == nil {
+			j.Log.Error("cannot clean up; trying again later", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// runOnce gives how many things it removed.
+func (j *Janitor) runOnce(ctx context.Context) (n int, err error) {
+	for _, clean := range []func(context.Context) (int, error){j.keys, j.expired, j.deleted, j.orphans} {
+		m, cleanErr := clean(ctx)
+		n, err = n+m, errors.Join(err, cleanErr)
+	}
+	return n, err
+}
+
+func (j *Janitor) keys(ctx context.Context) (int, error) {
+	var n int64
+	err := j.Store.write(ctx, func(tx *gorm.DB) error {
+		r := tx.Exec("DELETE FROM idempotency_keys WHERE rowid IN (SELECT rowid FROM idempotency_keys WHERE created_at <= ? LIMIT ?)",
+			j.Store.now().Add(-keyTTL), slice)
+		n = r.RowsAffected
+		return r.Error
+	})
+	return int(n), err
+}
+
+// expired hides files whose time has passed; their bytes follow as those of deleted files do.
+func (j *Janitor) expired(ctx context.Context) (int, error) {
+	var n int64
+	err := j.Store.write(ctx, func(tx *gorm.DB) error {
+		now := j.Store.now()
+		r := tx.Exec("UPDATE files SET deleted_at = ? WHERE rowid IN (SELECT rowid FROM files WHERE expires_at > 0 AND expires_at <= ? AND deleted_at = 0 LIMIT ?)", now, now, slice)
+		n = r.RowsAffected
+		return r.Error
+	})
+	return int(n), err
+}
+
+const unreadBlobs = `SELECT blob FROM files WHERE deleted_at > 0 AND blob <> '' AND NOT EXISTS (
+	SELECT 1 FROM jobs WHERE jobs.project_id = files.project_id AND jobs.input_file_id = files.id AND jobs.ended_at = 0) LIMIT ?`
+
+// deleted removes the bytes of hidden files that no unfinished job reads any more.
+func (j *Janitor) deleted(ctx context.Context) (int, error) {
+	var blobs []string
+	if err := j.Store.read(ctx).Raw(unreadBlobs, slice).Scan(&blobs).Error; err != nil || len(blobs) == 0 {
+		return 0, err
+	}
+	for _, blob := range blobs {
+		if err := j.Files.Remove(ctx, blob); err != nil {
+			return 0, err
+		}
+	}
+	return len(blobs), j.Store.write(ctx, func(tx *gorm.DB) error {
+		return tx.Model(&jobs.File{}).Where("blob IN ? AND deleted_at > 0", blobs).Update("blob", "").Error
+	})
+}
+
+// orphans removes old bytes that no file's row names: what a crash between the bytes and the row has left.
+func (j *Janitor) orphans(ctx context.Context) (n int, err error) {
+	keys, err := j.Files.Older(ctx, j.Store.options.Now().Add(-orphanAge))
+	for len(keys) > 0 && err == nil {
+		some := keys[:min(len(keys), slice)]
+		keys = keys[len(some):]
+		var m int
+		m, err = j.removeUnnamed(ctx, some)
+		n += m
+	}
+	return n, err
+}
+
+func (j *Janitor) removeUnnamed(ctx context.Context, keys []string) (n int, err error) {
+	var named []string
+	if err := j.Store.read(ctx).Model(&jobs.File{}).Where("blob IN ?", keys).Pluck("blob", &named).Error; err != nil {
+		return 0, err
+	}
+	keep := make(map[string]bool, len(named))
+	for _, key := range named {
+		keep[key] = true
+	}
+	for _, key := range keys {
+		if !keep[key] {
+			if err := j.Files.Remove(ctx, key); err != nil {
+				return n, err
+			}
+			n++
+		}
+	}
+	return n, nil
+}

@@ -1,0 +1,227 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/ringback/ringback/jobs"
+)
+
+// payload is what a generation sends and what it got.
+type payload struct {
+	ProjectID string
+	JobID     string
+	Request   []byte
+	Result    []byte
+}
+
+// CreateJob commits a job, its receiver, its body and its Idempotency-Key in one transaction.
+func (s *Store) CreateJob(ctx context.Context, n jobs.NewJob) (jobs.Woken, error) {
+	err := s.write(ctx, func(tx *gorm.DB) error {
+		if err := s.useKey(tx, n.Job.ProjectID, n.Idempotency, n.Answer); err != nil {
+			return err
+		}
+		job := n.Job
+		job.WakeAt = s.wakeAt(job.DueAt)
+		if err := tx.Create(&job).Error; err != nil {
+			return err
+		}
+		if n.Body != nil {
+			if err := tx.Create(&payload{ProjectID: job.ProjectID, JobID: job.ID, Request: n.Body}).Error; err != nil {
+				return err
+			}
+		}
+		return s.createWebhook(tx, job.Ref(), n.Webhook)
+	})
+	return jobs.Woken{Jobs: []jobs.Ref{n.Job.Ref()}}, err
+}
+
+// Job reads a job with its result.
+func (s *Store) Job(ctx context.Context, ref jobs.Ref) (jobs.Snapshot, error) {
+	var snapshot jobs.Snapshot
+	job, err := takeJob(s.read(ctx), ref)
+	if err != nil {
+		return snapshot, err
+	}
+	snapshot.Job = job
+	if job.Kind != jobs.KindGeneration || job.Status != jobs.Completed {
+		return snapshot, nil
+	}
+	var p payload
+	err = byJob(s.read(ctx), ref).Select("result").Take(&p).Error
+	snapshot.Result = p.Result
+	return snapshot, err
+}
+
+// Request reads the body that a generation sends.
+func (s *Store) Request(ctx context.Context, ref jobs.Ref) ([]byte, error) {
+	var p payload
+	err := byJob(s.read(ctx), ref).Select("request").Take(&p).Error
+	return p.Request, err
+}
+
+// Jobs reads a page, newest first.
+func (s *Store) Jobs(ctx context.Context, q jobs.JobQuery) ([]jobs.Job, bool, error) {
+	db := s.read(ctx).Where("project_id = ?", q.ProjectID)
+	if q.Kind != "" {
+		db = db.Where("kind = ?", q.Kind)
+	}
+	if q.Status != "" {
+		db = db.Where("status = ?", q.Status)
+	}
+	if q.After != "" {
+		after, err := takeJob(s.read(ctx), jobs.Ref{ProjectID: q.ProjectID, ID: q.After})
+		if err != nil {
+			return nil, false, unknownCursor(err, q.After)
+		}
+		db = db.Where("(created_at, id) < (?, ?)", after.CreatedAt, after.ID)
+	}
+	var page []jobs.Job
+	err := db.Order("created_at DESC, id DESC").Limit(q.Limit + 1).Find(&page).Error
+	if len(page) > q.Limit {
+		return page[:q.Limit], true, err
+	}
+	return page, false, err
+}
+
+// Statuses reads the states of jobs.
+func (s *Store) Statuses(ctx context.Context, refs []jobs.Ref) (map[jobs.Ref]jobs.Status, error) {
+	states := make(map[jobs.Ref]jobs.Status, len(refs))
+	for project, ids := range byProject(refs) {
+		var rows []jobs.Job
+		if err := s.read(ctx).Select("project_id, id, status").Where("project_id = ? AND id IN ?", project, ids).Find(&rows).Error; err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			states[row.Ref()] = row.Status
+		}
+	}
+	return states, nil
+}
+
+const claimJobs = `UPDATE jobs SET owner = ?, attempt = attempt + 1, claims = claims + 1, wake_at = 0, updated_at = ?,
+	started_at = CASE WHEN status = 'queued' THEN ? ELSE started_at END,
+	status = CASE WHEN status = 'queued' THEN 'in_progress' ELSE status END
+	WHERE project_id = ? AND id IN ? AND owner = '' AND due_at > 0 AND due_at <= ? RETURNING *`
+
+// ClaimJobs takes the jobs that are due and free.
+func (s *Store) ClaimJobs(ctx context.Context, owner string, refs []jobs.Ref, now jobs.Time) (claimed []jobs.Job, err error) {
+	err = s.write(ctx, func(tx *gorm.DB) error {
+		claimed = nil
+		for project, ids := range byProject(refs) {
+			var rows []jobs.Job
+			if err := tx.Raw(claimJobs, owner, now, now, project, ids, now).Scan(&rows).Error; err != nil {
+				return err
+			}
+			claimed = append(claimed, rows...)
+		}
+		return nil
+	})
+	return claimed, err
+}
+
+// Move changes a job by compare-and-set. The row, its events, their deliveries and all other effects stand together
+// or not at all.
+func (s *Store) Move(ctx context.Context, ref jobs.Ref, move func(*jobs.Job) (jobs.Effects, error)) (snapshot jobs.Snapshot, woken jobs.Woken, err error) {
+	err = s.write(ctx, func(tx *gorm.DB) error {
+		snapshot, woken, err = s.move(tx, ref, move)
+		return err
+	})
+	return snapshot, woken, err
+}
+
+func (s *Store) move(tx *gorm.DB, ref jobs.Ref, move func(*jobs.Job) (jobs.Effects, error)) (jobs.Snapshot, jobs.Woken, error) {
+	var woken jobs.Woken
+	before, err := takeJob(tx, ref)
+	if err != nil {
+		return jobs.Snapshot{}, woken, err
+	}
+	after := jobs.Snapshot{Job: before}
+	effects, err := move(&after.Job)
+	if err != nil {
+		return jobs.Snapshot{Job: before}, woken, err
+	}
+	now := s.now()
+	after.UpdatedAt, after.Result = now, effects.Result
+	if after.Owner == "" && after.DueAt > 0 && after.DueAt <= now {
+		after.WakeAt = s.wakeAt(now)
+		woken.Jobs = []jobs.Ref{ref}
+	}
+	if woken.Deliveries, err = s.recordEvents(tx, &after, effects.Events); err != nil {
+		return after, woken, err
+	}
+	if woken.Shards, err = s.keepEffects(tx, ref, effects, now); err != nil {
+		return after, woken, err
+	}
+	return after, woken, replaceJob(tx, &before, &after.Job)
+}
+
+// replaceJob is the guarded statement: it writes only where the row still stands as it was read.
+func replaceJob(tx *gorm.DB, before, after *jobs.Job) error {
+	r := tx.Model(&jobs.Job{}).Select("*").Omit("project_id", "id").
+		Where("project_id = ? AND id = ? AND attempt = ? AND status = ?", before.ProjectID, before.ID, before.Attempt, before.Status).
+		Updates(after)
+	if r.Error == nil && r.RowsAffected == 0 {
+		return jobs.ErrStale
+	}
+	return r.Error
+}
+
+// keepEffects writes what commits with a job's new state, and gives the shards that it made due.
+func (s *Store) keepEffects(tx *gorm.DB, ref jobs.Ref, fx jobs.Effects, now jobs.Time) ([]jobs.Ref, error) {
+	if fx.Result != nil {
+		if err := byJob(tx.Model(&payload{}), ref).Update("result", fx.Result).Error; err != nil {
+			return nil, err
+		}
+	}
+	if len(fx.Files) > 0 {
+		if err := tx.Create(&fx.Files).Error; err != nil {
+			return nil, err
+		}
+	}
+	if fx.Hush {
+		if err := hushShards(tx, ref); err != nil {
+			return nil, err
+		}
+	}
+	return s.createShards(tx, ref, fx.Shards, now)
+}
+
+// wakeSlack is how long the sweeper leaves rows alone that a commit's own wake-up is on its way to.
+const wakeSlack = time.Second
+
+// wakeAt is when the sweeper shall look at a row that is due at a time.
+func (s *Store) wakeAt(due jobs.Time) jobs.Time {
+	if due > 0 && due <= s.now() {
+		return due.Add(wakeSlack)
+	}
+	return due
+}
+
+func takeJob(db *gorm.DB, ref jobs.Ref) (jobs.Job, error) {
+	var job jobs.Job
+	err := db.Where("project_id = ? AND id = ?", ref.ProjectID, ref.ID).Take(&job).Error
+	return job, found(err, jobs.NotFound("No job found with id '%s'.", ref.ID))
+}
+
+func byJob(db *gorm.DB, ref jobs.Ref) *gorm.DB {
+	return db.Where("project_id = ? AND job_id = ?", ref.ProjectID, ref.ID)
+}
+
+func byProject(refs []jobs.Ref) map[string][]string {
+	ids := map[string][]string{}
+	for _, ref := range refs {
+		ids[ref.ProjectID] = append(ids[ref.ProjectID], ref.ID)
+	}
+	return ids
+}
+
+// unknownCursor answers a list whose cursor names nothing.
+func unknownCursor(err error, after string) error {
+	if jobs.IsCode(err, jobs.CodeNotFound) {
+		return jobs.Errorf(jobs.CodeValue, "after", "Invalid value for 'after': '%s' is not the ID of anything in this list.", after)
+	}
+	return err
+}

@@ -1,0 +1,178 @@
+package store
+
+import (
+	"context"
+	"strings"
+
+	"gorm.io/gorm"
+
+	"github.com/ringback/ringback/jobs"
+	"github.com/ringback/ringback/providers"
+)
+
+// RecordLines keeps the first outcome of each line. Lines of batches that have ended are dropped: their files stand.
+func (s *Store) RecordLines(ctx context.Context, lines []jobs.Line, now jobs.Time) (woken jobs.Woken, err error) {
+	byJob := map[jobs.Ref][]jobs.Line{}
+	for _, l := range lines {
+		ref := jobs.Ref{ProjectID: l.ProjectID, ID: l.JobID}
+		byJob[ref] = append(byJob[ref], l)
+	}
+	err = s.write(ctx, func(tx *gorm.DB) error {
+		woken = jobs.Woken{}
+		for ref, lines := range byJob {
+			more, err := s.recordLines(tx, ref, lines, now)
+			if err != nil {
+				return err
+			}
+			woken.Join(more)
+		}
+		return nil
+	})
+	return woken, err
+}
+
+func (s *Store) recordLines(tx *gorm.DB, ref jobs.Ref, lines []jobs.Line, now jobs.Time) (jobs.Woken, error) {
+	job, err := takeJob(tx, ref)
+	if err != nil || job.Status.Terminal() {
+		return jobs.Woken{}, err
+	}
+	fresh, err := insertLines(tx, lines)
+	if err != nil || fresh == (tally{}) {
+		return jobs.Woken{}, err
+	}
+	if job.Status != jobs.InProgress || job.Completed+job.Failed+fresh.completed+fresh.failed < job.Total {
+		return jobs.Woken{}, addCounts(tx, ref, fresh, now)
+	}
+	_, woken, err := s.move(tx, ref, func(j *jobs.Job) (jobs.Effects, error) {
+		j.Completed += fresh.completed
+		j.Failed += fresh.failed
+		j.Usage = j.Usage.Add(fresh.Usage)
+		return j.Answered(now), nil
+	})
+	return woken, err
+}
+
+// tally is what new rows add to a batch's counters.
+type tally struct {
+	completed, failed int64
+	providers.Usage
+}
+
+func addCounts(tx *gorm.DB, ref jobs.Ref, t tally, now jobs.Time) error {
+	return tx.Exec(`UPDATE jobs SET completed = completed + ?, failed = failed + ?, input_tokens = input_tokens + ?,
+		cached_tokens = cached_tokens + ?, output_tokens = output_tokens + ?, reasoning_tokens = reasoning_tokens + ?,
+		total_tokens = total_tokens + ?, updated_at = ? WHERE project_id = ? AND id = ?`,
+		t.completed, t.failed, t.InputTokens, t.CachedTokens, t.OutputTokens, t.ReasoningTokens, t.TotalTokens, now,
+		ref.ProjectID, ref.ID).Error
+}
+
+// insertSizes are the lengths of multi-row inserts: few, so that their statements stay prepared.
+var insertSizes = []int{256, 32, 4, 1}
+
+// insertLines writes the rows that are new and counts them.
+func insertLines(tx *gorm.DB, lines []jobs.Line) (tally, error) {
+	var t tally
+	for _, size := range insertSizes {
+		for ; len(lines) >= size; lines = lines[size:] {
+			numbers, err := insertSet(tx, lines[:size])
+			if err != nil {
+				return t, err
+			}
+			t.add(lines[:size], numbers)
+		}
+	}
+	return t, nil
+}
+
+const lineRow = "(?, ?, ?, ?, ?, ?)"
+
+// insertSet is one statement; it gives the numbers of the lines that were new. It speaks to GORM's connection
+// directly: at this rate the query builder would cost more than the query.
+func insertSet(tx *gorm.DB, lines []jobs.Line) (map[int64]bool, error) {
+	query := "INSERT INTO lines (project_id, job_id, line, ok, bytes, text) VALUES " +
+		strings.Repeat(lineRow+", ", len(lines)-1) + lineRow + " ON CONFLICT DO NOTHING RETURNING line"
+	args := make([]any, 0, len(lines)*6)
+	for _, l := range lines {
+		args = append(args, l.ProjectID, l.JobID, l.Line, l.OK, l.Bytes, l.Text)
+	}
+	rows, err := tx.Statement.ConnPool.QueryContext(tx.Statement.Context, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	numbers := make(map[int64]bool, len(lines))
+	for rows.Next() {
+		var n int64
+		if err := rows.Scan(&n); err != nil {
+			return nil, err
+		}
+		numbers[n] = true
+	}
+	return numbers, rows.Err()
+}
+
+// add counts the new ones. Of two outcomes of one line in one set the first is the row.
+func (t *tally) add(lines []jobs.Line, fresh map[int64]bool) {
+	for _, l := range lines {
+		if !fresh[l.Line] {
+			continue
+		}
+		delete(fresh, l.Line)
+		t.Usage = t.Usage.Add(l.Usage)
+		if l.OK {
+			t.completed++
+		} else {
+			t.failed++
+		}
+	}
+}
+
+// DoneLines tells which lines from first to last have an outcome.
+func (s *Store) DoneLines(ctx context.Context, job jobs.Ref, first, last int64) (map[int64]bool, error) {
+	var numbers []int64
+	err := byJob(s.read(ctx).Model(&jobs.Line{}), job).Where("line BETWEEN ? AND ?", first, last).Pluck("line", &numbers).Error
+	done := make(map[int64]bool, len(numbers))
+	for _, n := range numbers {
+		done[n] = true
+	}
+	return done, err
+}
+
+// A page of outcomes: this many rows, or about this many bytes; at least one row.
+const (
+	pageRows  = 1000
+	pageBytes = 8 << 20
+)
+
+// Lines reads a page of outcomes in the file's order. Its length is settled before any text is read.
+func (s *Store) Lines(ctx context.Context, q jobs.LineQuery) ([]jobs.Line, error) {
+	var sizes []jobs.Line
+	if err := s.lines(ctx, q).Select("line, bytes").Order("line").Limit(pageRows).Find(&sizes).Error; err != nil || len(sizes) == 0 {
+		return nil, err
+	}
+	columns := "project_id, job_id, line, ok, bytes, text"
+	if q.OK == nil {
+		columns = "project_id, job_id, line, ok, bytes, CASE WHEN ok THEN x'' ELSE text END AS text"
+	}
+	var page []jobs.Line
+	err := s.lines(ctx, q).Select(columns).Where("line <= ?", lastFitting(sizes)).Order("line").Find(&page).Error
+	return page, err
+}
+
+func (s *Store) lines(ctx context.Context, q jobs.LineQuery) *gorm.DB {
+	db := byJob(s.read(ctx), q.Job).Where("line > ?", q.After)
+	if q.OK != nil {
+		db = db.Where("ok = ?", *q.OK)
+	}
+	return db
+}
+
+func lastFitting(sizes []jobs.Line) int64 {
+	var sum int64
+	for i, l := range sizes {
+		if sum += l.Bytes; sum > pageBytes && i > 0 {
+			return sizes[i-1].Line
+		}
+	}
+	return sizes[len(sizes)-1].Line
+}

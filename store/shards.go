@@ -1,0 +1,113 @@
+package store
+
+import (
+	"context"
+
+	"gorm.io/gorm"
+
+	"github.com/ringback/ringback/jobs"
+)
+
+// createShards writes a batch's index. Only the first few shards are due: each that ends makes the next one due, so
+// that a large batch never fills the queue.
+func (s *Store) createShards(tx *gorm.DB, job jobs.Ref, shards []jobs.Shard, now jobs.Time) (woken []jobs.Ref, err error) {
+	if len(shards) == 0 {
+		return nil, nil
+	}
+	rows := append([]jobs.Shard(nil), shards...)
+	for i := range rows[:min(len(rows), s.options.ShardsAwake)] {
+		rows[i].Due(now)
+		rows[i].WakeAt = s.wakeAt(now)
+		woken = append(woken, rows[i].Ref())
+	}
+	if err := byJob(tx, job).Delete(&jobs.Shard{}).Error; err != nil {
+		return nil, err
+	}
+	return woken, tx.CreateInBatches(&rows, 500).Error
+}
+
+// hushShards takes a batch's shards out of the sweeper's sight.
+func hushShards(tx *gorm.DB, job jobs.Ref) error {
+	return tx.Exec("UPDATE shards SET due_at = 0, wake_at = 0 WHERE project_id = ? AND job_id = ? AND due_at > 0", job.ProjectID, job.ID).Error
+}
+
+const claimShards = `UPDATE shards SET owner = ?, attempt = attempt + 1, claims = claims + 1, wake_at = 0
+	WHERE project_id = ? AND id IN ? AND owner = '' AND due_at > 0 AND due_at <= ?
+	AND EXISTS (SELECT 1 FROM jobs WHERE jobs.project_id = shards.project_id AND jobs.id = shards.job_id AND jobs.status = 'in_progress')
+	RETURNING *`
+
+// ClaimShards takes the shards that are due and free, of batches that are in progress.
+func (s *Store) ClaimShards(ctx context.Context, owner string, refs []jobs.Ref, now jobs.Time) (claimed []jobs.Shard, err error) {
+	err = s.write(ctx, func(tx *gorm.DB) error {
+		claimed = nil
+		for project, ids := range byProject(refs) {
+			var rows []jobs.Shard
+			if err := tx.Raw(claimShards, owner, project, ids, now).Scan(&rows).Error; err != nil {
+				return err
+			}
+			claimed = append(claimed, rows...)
+		}
+		return nil
+	})
+	return claimed, err
+}
+
+const nextShard = `UPDATE shards SET due_at = ?, wake_at = ? WHERE project_id = ? AND id = (
+		SELECT id FROM shards WHERE project_id = ? AND job_id = ? AND done = 0 AND due_at = 0 AND owner = '' ORDER BY n LIMIT 1)
+	AND EXISTS (SELECT 1 FROM jobs WHERE jobs.project_id = shards.project_id AND jobs.id = shards.job_id AND jobs.status = 'in_progress')
+	RETURNING *`
+
+// FinishShard ends a shard and makes the batch's next one due.
+func (s *Store) FinishShard(ctx context.Context, shard jobs.Shard, now jobs.Time) (woken jobs.Woken, err error) {
+	err = s.write(ctx, func(tx *gorm.DB) error {
+		woken = jobs.Woken{}
+		done := shard
+		done.Done, done.Claims, done.Retries = true, 0, nil
+		done.Rest()
+		if err := replaceShard(tx, &shard, &done); err != nil {
+			return err
+		}
+		var next []jobs.Shard
+		if err := tx.Raw(nextShard, now, now.Add(wakeSlack), shard.ProjectID, shard.ProjectID, shard.JobID).Scan(&next).Error; err != nil {
+			return err
+		}
+		for _, n := range next {
+			woken.Shards = append(woken.Shards, n.Ref())
+		}
+		return nil
+	})
+	return woken, err
+}
+
+// ReturnShard gives a shard back. One whose batch is no longer in progress is not to be woken any more.
+func (s *Store) ReturnShard(ctx context.Context, shard jobs.Shard, due jobs.Time) error {
+	return s.write(ctx, func(tx *gorm.DB) error {
+		job, err := takeJob(tx, jobs.Ref{ProjectID: shard.ProjectID, ID: shard.JobID})
+		if err != nil {
+			return err
+		}
+		back := shard
+		back.Claims = 0
+		if back.Rest(); job.Status == jobs.InProgress {
+			back.Due(due)
+		}
+		return replaceShard(tx, &shard, &back)
+	})
+}
+
+func replaceShard(tx *gorm.DB, held, next *jobs.Shard) error {
+	r := tx.Model(&jobs.Shard{}).Select("done", "retries", "claims", "tries", "owner", "due_at", "wake_at").
+		Where("project_id = ? AND id = ? AND attempt = ? AND owner = ?", held.ProjectID, held.ID, held.Attempt, held.Owner).
+		Updates(next)
+	if r.Error == nil && r.RowsAffected == 0 {
+		return jobs.ErrStale
+	}
+	return r.Error
+}
+
+// HeldShards counts a batch's shards that somebody works on.
+func (s *Store) HeldShards(ctx context.Context, job jobs.Ref) (int, error) {
+	var n int64
+	err := byJob(s.read(ctx).Model(&jobs.Shard{}), job).Where("owner <> ''").Count(&n).Error
+	return int(n), err
+}

@@ -1,0 +1,159 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/tidwall/gjson"
+
+	"github.com/ringback/ringback/jobs"
+)
+
+// BatchService takes batches and tells about them.
+type BatchService interface {
+	// CreateBatch commits a batch before it returns. A used Idempotency-Key answers *jobs.Replay.
+	CreateBatch(ctx context.Context, n jobs.NewBatch) (jobs.Snapshot, error)
+	Job(ctx context.Context, ref jobs.Ref) (jobs.Snapshot, error)
+	Jobs(ctx context.Context, q jobs.JobQuery) (found []jobs.Job, more bool, err error)
+	Cancel(ctx context.Context, ref jobs.Ref) (jobs.Snapshot, error)
+}
+
+type batches struct {
+	*core
+	jobs     BatchService
+	webhooks WebhookParser
+}
+
+// The size of lists of jobs (OpenAI's for batches).
+const (
+	listJobs    = 20
+	listMaxJobs = 100
+)
+
+func (b *batches) create(c *gin.Context) error {
+	return b.once(c, http.StatusOK, func(k key) ([]byte, error) {
+		body, err := b.readBody(c)
+		if err != nil {
+			return nil, err
+		}
+		n, err := b.bind(body)
+		if err != nil {
+			return nil, err
+		}
+		n.ProjectID, n.Idempotency = b.project(c), k.over(body)
+		snapshot, err := b.jobs.CreateBatch(c.Request.Context(), n)
+		if err != nil {
+			return nil, err
+		}
+		return snapshot.Object(), nil
+	})
+}
+
+func (b *batches) bind(body []byte) (n jobs.NewBatch, err error) {
+	root, err := parseBody(body)
+	if err != nil {
+		return n, err
+	}
+	f, err := readFields(root, "", "input_file_id", "endpoint", "completion_window", "metadata",
+		"output_expires_after", "webhook", "webhook_ids")
+	if err != nil {
+		return n, err
+	}
+	for _, field := range []struct {
+		key  string
+		text *string
+	}{{"input_file_id", &n.InputFileID}, {"endpoint", &n.Path}, {"completion_window", &n.CompletionWindow}} {
+		if *field.text, err = f.text(field.key); err != nil {
+			return n, err
+		}
+	}
+	if n.Metadata, err = readMetadata(f.members["metadata"]); err != nil {
+		return n, err
+	}
+	if n.OutputTTL, err = readOutputTTL(f.members["output_expires_after"]); err != nil {
+		return n, err
+	}
+	r, err := readReceiver(b.webhooks, f.members["webhook"], f.members["webhook_ids"])
+	n.Webhook, n.WebhookShown = r.webhook, r.shown
+	return n, err
+}
+
+func readOutputTTL(v gjson.Result) (time.Duration, error) {
+	const name = "output_expires_after"
+	if v.Type == gjson.Null {
+		return 0, nil
+	}
+	if !v.IsObject() {
+		return 0, typeError(name, "an object", v)
+	}
+	f, err := readFields(v, name+".", "anchor", "seconds")
+	if err != nil {
+		return 0, err
+	}
+	if f.members["anchor"].Type == gjson.Null {
+		return 0, missing(name + ".anchor")
+	}
+	anchor, err := f.text("anchor")
+	if err != nil {
+		return 0, err
+	}
+	return lifetime(anchor, name+".seconds", f.members["seconds"], name+".anchor")
+}
+
+func (b *batches) list(c *gin.Context) error {
+	p, err := readPage(c, listJobs, listMaxJobs)
+	if err != nil {
+		return err
+	}
+	found, more, err := b.jobs.Jobs(c.Request.Context(), jobs.JobQuery{
+		ProjectID: b.project(c), Kind: jobs.KindBatch, After: p.after, Limit: p.limit,
+	})
+	if err != nil {
+		return p.listError(err)
+	}
+	objects := make([][]byte, len(found))
+	for i := range found {
+		objects[i] = (&jobs.Snapshot{Job: found[i]}).Object()
+	}
+	return ok(c, list(objects, more))
+}
+
+func (b *batches) get(c *gin.Context) error {
+	snapshot, err := readKind(c, b.jobs, b.ref(c), jobs.KindBatch)
+	if err != nil {
+		return err
+	}
+	return ok(c, snapshot.Object())
+}
+
+// cancel takes no body; clients send none, or anything.
+func (b *batches) cancel(c *gin.Context) error {
+	if _, err := readKind(c, b.jobs, b.ref(c), jobs.KindBatch); err != nil {
+		return err
+	}
+	snapshot, err := b.jobs.Cancel(c.Request.Context(), b.ref(c))
+	if err != nil {
+		return err
+	}
+	return ok(c, snapshot.Object())
+}
+
+// jobReader reads one job.
+type jobReader interface {
+	Job(ctx context.Context, ref jobs.Ref) (jobs.Snapshot, error)
+}
+
+// readKind reads a job of one kind; a job of another is not found. A job never changes its kind.
+func readKind(c *gin.Context, r jobReader, ref jobs.Ref, kind jobs.Kind) (jobs.Snapshot, error) {
+	none := jobs.NotFound("No %s found with id '%s'.", kind, ref.ID)
+	if !storable(ref.ID) {
+		return jobs.Snapshot{}, none
+	}
+	snapshot, err := r.Job(c.Request.Context(), ref)
+	if jobs.IsCode(err, jobs.CodeNotFound) || err == nil && snapshot.Kind != kind {
+		return jobs.Snapshot{}, none
+	}
+	return snapshot, err
+}

@@ -1,0 +1,86 @@
+package web
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gin-gonic/gin"
+	"github.com/tidwall/gjson"
+
+	"github.com/ringback/ringback/jobs"
+)
+
+// readBody reads a JSON body whole. The Content-Type is not looked at: the bytes decide.
+func (s *core) readBody(c *gin.Context) ([]byte, error) {
+	if err := plainEncoding(c.Request.Header); err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, s.bodyBytes))
+	var long *http.MaxBytesError
+	if err != nil && !errors.As(err, &long) {
+		return nil, broken(err)
+	}
+	return body, err
+}
+
+// broken is the error of a body that ends before its end.
+func broken(err error) error {
+	e := jobs.Errorf(jobs.CodeInvalid, "", "The request body ended early or could not be read. Send it again, whole.")
+	e.Err = err
+	return e
+}
+
+// plainEncoding refuses compressed bodies: what is stored and forwarded is what came.
+func plainEncoding(h http.Header) error {
+	for _, coding := range h.Values("Content-Encoding") {
+		if coding != "" && !strings.EqualFold(coding, "identity") {
+			return jobs.Errorf(codeMediaType, "Content-Encoding", "The header Content-Encoding: %s is not supported. Send the body uncompressed, without this header.", coding)
+		}
+	}
+	return nil
+}
+
+// maxDepth is how deep a JSON body may nest: encoding/json's own limit. It bounds the stack of all who read it later.
+const maxDepth = 10_000
+
+// parseBody reads a body as a JSON object. It is the only way in: what it lets through is valid UTF-8 and valid JSON.
+func parseBody(body []byte) (gjson.Result, error) {
+	if tooDeep(body) {
+		return gjson.Result{}, jobs.Errorf(jobs.CodeInvalid, "", "The JSON body of your request nests deeper than %d levels.", maxDepth)
+	}
+	if !utf8.Valid(body) || !gjson.ValidBytes(body) {
+		return gjson.Result{}, jobs.Errorf(jobs.CodeInvalid, "", "We could not parse the JSON body of your request. The API expects a JSON payload in UTF-8, but what was sent was not valid JSON.")
+	}
+	root := gjson.ParseBytes(body)
+	if !root.IsObject() {
+		return gjson.Result{}, jobs.Errorf(jobs.CodeType, "", "Invalid type for the request body: expected an object, but got %s instead.", typeName(root))
+	}
+	return root, nil
+}
+
+// tooDeep counts brackets outside strings. It runs before the validator, which recurses.
+func tooDeep(body []byte) bool {
+	depth, quoted := 0, false
+	for i := 0; i < len(body); i++ {
+		switch b := body[i]; {
+		case quoted && b == '\\':
+			i++
+		case b == '"':
+			quoted = !quoted
+		case quoted:
+		case b == '{', b == '[':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case b == '}', b == ']':
+			depth--
+		}
+	}
+	return false
+}
+
+// storable tells whether every database keeps the text as it is: UTF-8, and no NUL.
+func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }

@@ -1,0 +1,58 @@
+package web
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/ringback/ringback/jobs"
+)
+
+// core is what the handlers of all resources share.
+type core struct {
+	log       *slog.Logger
+	now       func() time.Time
+	bodyBytes int64
+	fileBytes int64
+	flights   *flights
+
+	waits    context.Context // done when long polls are to end
+	endWaits context.CancelFunc
+}
+
+func newCore(o Options) core {
+	c := core{log: o.Log, now: o.Now, bodyBytes: o.BodyBytes, fileBytes: o.FileBytes, flights: newFlights()}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	if c.bodyBytes == 0 {
+		c.bodyBytes = defaultBodyBytes
+	}
+	c.waits, c.endWaits = context.WithCancel(context.Background())
+	return c
+}
+
+// project is whose request this is. Every key belongs to the default project as yet; this is the one place that says so.
+func (*core) project(*gin.Context) string { return jobs.DefaultProject }
+
+// ref names the row that the path's ID speaks of.
+func (s *core) ref(c *gin.Context) jobs.Ref {
+	return jobs.Ref{ProjectID: s.project(c), ID: c.Param("id")}
+}
+
+// handler binds a request, calls a service and renders its answer, or returns the error.
+type handler func(c *gin.Context) error
+
+// handle gives gin a handler; what it returns ends the request in the envelope.
+func (s *core) handle(h handler) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		if err := h(c); err != nil {
+			s.fail(c, err)
+		}
+	}
+}

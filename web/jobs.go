@@ -1,0 +1,152 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/tidwall/gjson"
+
+	"github.com/ringback/ringback/jobs"
+)
+
+// JobService tells about jobs of every kind.
+type JobService interface {
+	Job(ctx context.Context, ref jobs.Ref) (jobs.Snapshot, error)
+	Jobs(ctx context.Context, q jobs.JobQuery) (found []jobs.Job, more bool, err error)
+	// Wait reads a job once its status has changed, or it has ended, or the time is up or ctx done.
+	Wait(ctx context.Context, ref jobs.Ref, wait time.Duration) (jobs.Snapshot, error)
+	Cancel(ctx context.Context, ref jobs.Ref) (jobs.Snapshot, error)
+}
+
+// DeliveryLister lists what became of a job's callbacks.
+type DeliveryLister interface {
+	// Deliveries are a job's delivery objects with their attempts, newest first.
+	Deliveries(ctx context.Context, job jobs.Ref) ([]json.RawMessage, error)
+}
+
+type jobRoutes struct {
+	*core
+	jobs      JobService
+	callbacks DeliveryLister
+}
+
+var (
+	kinds    = []jobs.Kind{jobs.KindBatch, jobs.KindGeneration}
+	statuses = []jobs.Status{
+		jobs.Queued, jobs.Validating, jobs.InProgress, jobs.Finalizing, jobs.Cancelling,
+		jobs.Completed, jobs.Failed, jobs.Expired, jobs.Cancelled,
+	}
+)
+
+func (j *jobRoutes) list(c *gin.Context) error {
+	p, err := readPage(c, listJobs, listMaxJobs)
+	if err != nil {
+		return err
+	}
+	q := jobs.JobQuery{ProjectID: j.project(c), After: p.after, Limit: p.limit}
+	if q.Kind, err = oneOf(c, "kind", kinds...); err != nil {
+		return err
+	}
+	if q.Status, err = oneOf(c, "status", statuses...); err != nil {
+		return err
+	}
+	found, more, err := j.jobs.Jobs(c.Request.Context(), q)
+	if err != nil {
+		return p.listError(err)
+	}
+	objects := make([][]byte, len(found))
+	for i := range found {
+		objects[i] = withoutDetail((&jobs.Snapshot{Job: found[i]}).Wrapped())
+	}
+	return ok(c, list(objects, more))
+}
+
+// withoutDetail is a job as lists show it: the kind's own object is left to GET /v1/jobs/{id}.
+func withoutDetail(object []byte) []byte {
+	return edit(object, gjson.ParseBytes(object), func(key string, _ gjson.Result) (string, bool) {
+		return "", key != "detail"
+	})
+}
+
+// maxWait bounds a long poll: common proxies give up after a minute.
+const maxWait = time.Minute
+
+func (j *jobRoutes) get(c *gin.Context) error {
+	wait, err := readWait(c)
+	if err != nil {
+		return err
+	}
+	ref := j.ref(c)
+	if !storable(ref.ID) {
+		return noJob(jobs.NotFound(""), ref.ID)
+	}
+	snapshot, err := j.read(c, ref, wait)
+	if err != nil {
+		return noJob(err, ref.ID)
+	}
+	return ok(c, snapshot.Wrapped())
+}
+
+// read waits until the time is up, the client goes away or the server shuts down.
+func (j *jobRoutes) read(c *gin.Context, ref jobs.Ref, wait time.Duration) (jobs.Snapshot, error) {
+	if wait == 0 || j.waits.Err() != nil {
+		return j.jobs.Job(c.Request.Context(), ref)
+	}
+	ctx, cancel := context.WithCancel(c.Request.Context())
+	defer cancel()
+	defer context.AfterFunc(j.waits, cancel)()
+	return j.jobs.Wait(ctx, ref, wait)
+}
+
+func readWait(c *gin.Context) (time.Duration, error) {
+	text := c.Query("wait")
+	if text == "" {
+		return 0, nil
+	}
+	wait, err := time.ParseDuration(text)
+	if err != nil || wait < 0 || wait > maxWait {
+		return 0, jobs.Errorf(jobs.CodeValue, "wait", "Invalid value for 'wait': '%s'. Expected a duration from '0s' to '60s', as '30s'.", text)
+	}
+	return wait, nil
+}
+
+func (j *jobRoutes) cancel(c *gin.Context) error {
+	ref := j.ref(c)
+	if !storable(ref.ID) {
+		return noJob(jobs.NotFound(""), ref.ID)
+	}
+	snapshot, err := j.jobs.Cancel(c.Request.Context(), ref)
+	if err != nil {
+		return noJob(err, ref.ID)
+	}
+	return ok(c, snapshot.Wrapped())
+}
+
+// deliveries lists all of a job's: it has few events, and at most one receiver for each.
+func (j *jobRoutes) deliveries(c *gin.Context) error {
+	ref := j.ref(c)
+	if !storable(ref.ID) {
+		return noJob(jobs.NotFound(""), ref.ID)
+	}
+	if _, err := j.jobs.Job(c.Request.Context(), ref); err != nil {
+		return noJob(err, ref.ID)
+	}
+	found, err := j.callbacks.Deliveries(c.Request.Context(), ref)
+	if err != nil {
+		return err
+	}
+	objects := make([][]byte, len(found))
+	for i := range found {
+		objects[i] = found[i]
+	}
+	return ok(c, list(objects, false))
+}
+
+func noJob(err error, id string) error {
+	if jobs.IsCode(err, jobs.CodeNotFound) {
+		return jobs.NotFound("No job found with id '%s'.", id)
+	}
+	return err
+}

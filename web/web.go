@@ -1,0 +1,99 @@
+package web
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/ringback/ringback/jobs"
+)
+
+// Jobs is the whole of what this package asks about jobs. Each resource declares its own part beside its handlers.
+type Jobs interface {
+	FileService
+	BatchService
+	GenerationService
+	JobService
+	EventService
+}
+
+// Callbacks is the whole of what this package asks about callbacks.
+type Callbacks interface {
+	WebhookParser
+	DeliveryLister
+	SecretReader
+}
+
+// Options are the parts a Server works with.
+type Options struct {
+	Jobs      Jobs
+	Callbacks Callbacks
+
+	// Keys are the API keys that clients send as bearer tokens. None means no authentication: then only loopback and
+	// PublicURL's host are served, and no web page of another origin (guard.go).
+	Keys      []string
+	PublicURL string // where clients reach this server: scheme, host and port
+
+	BodyBytes int64 // of a JSON body; 0 is 16 MiB
+	FileBytes int64 // of an upload; refused early when the client declares more. 0 leaves it to Jobs.Spool
+
+	// Ready asks each dependency by name whether it works; nil errors are good. Its errors go to the log alone.
+	Ready   func(ctx context.Context) map[string]error
+	Log     *slog.Logger
+	Now     func() time.Time
+	Version string
+}
+
+const defaultBodyBytes = 16 << 20
+
+// Server is the HTTP API. It starts no goroutine of its own.
+type Server struct {
+	core
+	engine *gin.Engine
+}
+
+// New makes a Server: an http.Handler that answers every route, unknown ones too, in OpenAI's envelope.
+func New(o Options) *Server {
+	gin.SetMode(gin.ReleaseMode) // its debug mode prints to standard output
+	s := &Server{core: newCore(o), engine: gin.New()}
+	s.engine.UseRawPath = true // IDs arrive percent-encoded
+	s.engine.HandleMethodNotAllowed = true
+	s.engine.RedirectTrailingSlash = false // gin redirects before any middleware
+	s.engine.Use(s.logAccess, s.recoverPanic, s.handle(s.guard(o)), s.handle(s.authenticate(o.Keys)))
+	s.engine.NoRoute(s.handle(noRoute))
+	s.engine.NoMethod(s.handle(noMethod))
+	s.route(o)
+	return s
+}
+
+// ServeHTTP answers one request. Every answer carries its ID and the time it took.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	t := &traced{ResponseWriter: w, began: s.now(), now: s.now}
+	h := w.Header()
+	h.Set(requestIDHeader, jobs.NewID("req_"))
+	h.Set("openai-version", "2020-10-01")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	s.engine.ServeHTTP(t, r)
+}
+
+// EndWaits answers all long polls at once with what they know. Call it when the server shuts down.
+func (s *Server) EndWaits() { s.endWaits() }
+
+// HTTPServer makes the http.Server around s, without an address. There is no limit on a whole answer: uploads and
+// long polls take their time. Its Shutdown ends the long polls.
+func HTTPServer(s *Server) *http.Server {
+	server := &http.Server{
+		Handler:                      s,
+		ReadHeaderTimeout:            10 * time.Second,
+		IdleTimeout:                  2 * time.Minute,
+		MaxHeaderBytes:               64 << 10,
+		DisableGeneralOptionsHandler: true, // no route past the guard
+		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	server.RegisterOnShutdown(s.EndWaits)
+	return server
+}
