@@ -35,7 +35,7 @@ func TestCompressedAnswers(t *testing.T) {
 		"GZIP":            {"GZIP", zip(t, []byte("thanks")), "thanks", false},
 		"gzip bomb":       {"gzip", bomb, strings.Repeat("\x00", 16<<10), true},
 		"bad gzip":        {"gzip", []byte("not gzip"), "not gzip", false},
-		"broken gzip":     {"gzip", zip(t, []byte("thanks"))[:12], "", false},
+		"broken gzip":     {"gzip", zip(t, []byte("thanks"))[:12], "t", false},
 		"br claim":        {"br", []byte("plain after all"), "plain after all", false},
 		"deflate claim":   {"deflate", []byte("plain after all"), "plain after all", false},
 		"exactly the cap": {"", []byte(strings.Repeat("x", 16<<10)), strings.Repeat("x", 16<<10), false},

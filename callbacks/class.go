@@ -2,7 +2,6 @@ package callbacks
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -41,13 +40,13 @@ func classify(err error, at progress) Class {
 		return refused.class
 	case errors.As(err, &dns), at.phase == phaseDNS:
 		return ClassDNS
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return ClassTimeout
-	case at.phase == phaseTLS, isTLS(err):
+	case at.phase == phaseTLS, isAlert(network):
 		return ClassTLS
 	case at.phase == phaseConnect:
 		return ClassConnect
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &network):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), network != nil:
 		return ClassReset
 	case at.answered:
 		return ClassInvalid
@@ -55,8 +54,8 @@ func classify(err error, at progress) Class {
 	return ClassReset
 }
 
-// isTLS finds alerts that come after the handshake, as TLS 1.3 sends those about the client.
-func isTLS(err error) bool {
-	var alert tls.AlertError
-	return errors.As(err, &alert)
+// isAlert finds the alerts of TLS, which name themselves by the operation. They may come after the handshake: in TLS 1.3
+// those about the client do.
+func isAlert(err *net.OpError) bool {
+	return err != nil && (err.Op == "remote error" || err.Op == "local error")
 }

@@ -134,7 +134,7 @@ type Job struct {
 	Sequence int64           // events so far
 
 	CreatedAt    Time
-	UpdatedAt    Time
+	ChangedAt    Time // updated_at in the API; GORM would set a field of that name by itself, in seconds
 	StartedAt    Time
 	FinalizingAt Time
 	CancellingAt Time

@@ -108,7 +108,7 @@ func (s *Snapshot) Object() []byte {
 func (s *Snapshot) Wrapped() []byte {
 	return splice(encode(jobObject{
 		ID: s.ID, Object: "job", Kind: s.Kind, Status: s.Status, Model: orNull(s.Model),
-		CreatedAt: s.CreatedAt.Unix(), UpdatedAt: s.UpdatedAt.Unix(),
+		CreatedAt: s.CreatedAt.Unix(), UpdatedAt: s.ChangedAt.Unix(),
 		Progress: s.counts(), Usage: s.usage(), Webhook: s.Webhook, Metadata: s.Metadata,
 	}), "detail", s.Object())
 }

@@ -39,7 +39,7 @@ func (s *Service) CreateBatch(ctx context.Context, n NewBatch) (Snapshot, error)
 	j := Job{
 		ProjectID: n.ProjectID, ID: NewID("batch_"), Kind: KindBatch, Status: Validating, Path: n.Path,
 		InputFileID: n.InputFileID, CompletionWindow: n.CompletionWindow, OutputTTL: int64(n.OutputTTL / time.Second),
-		Metadata: n.Metadata, Webhook: n.WebhookShown, CreatedAt: now, UpdatedAt: now, ExpiresAt: now.Add(window),
+		Metadata: n.Metadata, Webhook: n.WebhookShown, CreatedAt: now, ChangedAt: now, ExpiresAt: now.Add(window),
 	}
 	j.Due(now)
 	return s.create(ctx, NewJob{Job: j, Webhook: n.Webhook, Idempotency: n.Idempotency})
@@ -108,7 +108,7 @@ func (s *Service) CreateGeneration(ctx context.Context, n NewGeneration) (Snapsh
 	now := s.now()
 	j := Job{
 		ProjectID: n.ProjectID, ID: NewID("gen_"), Kind: KindGeneration, Status: Queued, Path: n.Path, Model: n.Model,
-		Metadata: n.Metadata, Webhook: n.WebhookShown, Total: 1, CreatedAt: now, UpdatedAt: now,
+		Metadata: n.Metadata, Webhook: n.WebhookShown, Total: 1, CreatedAt: now, ChangedAt: now,
 	}
 	j.Due(now)
 	return s.create(ctx, NewJob{Job: j, Webhook: n.Webhook, Body: n.Body, Idempotency: n.Idempotency})

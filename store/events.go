@@ -62,7 +62,7 @@ func (s *Store) recordEvents(tx *gorm.DB, after *jobs.Snapshot, types []jobs.Eve
 		return nil, err
 	}
 	for _, typ := range types {
-		e := jobs.NewEvent(after, typ, after.UpdatedAt, s.options.Events)
+		e := jobs.NewEvent(after, typ, after.ChangedAt, s.options.Events)
 		if err := tx.Omit("Position").Create(&e).Error; err != nil {
 			return nil, err
 		}

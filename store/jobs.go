@@ -101,7 +101,7 @@ func (s *Store) Statuses(ctx context.Context, refs []jobs.Ref) (map[jobs.Ref]job
 	return states, nil
 }
 
-const claimJobs = `UPDATE jobs SET owner = ?, attempt = attempt + 1, claims = claims + 1, wake_at = 0, updated_at = ?,
+const claimJobs = `UPDATE jobs SET owner = ?, attempt = attempt + 1, claims = claims + 1, wake_at = 0, changed_at = ?,
 	started_at = CASE WHEN status = 'queued' THEN ? ELSE started_at END,
 	status = CASE WHEN status = 'queued' THEN 'in_progress' ELSE status END
 	WHERE project_id = ? AND id IN ? AND owner = '' AND due_at > 0 AND due_at <= ? RETURNING *`
@@ -144,7 +144,7 @@ func (s *Store) move(tx *gorm.DB, ref jobs.Ref, move func(*jobs.Job) (jobs.Effec
 		return jobs.Snapshot{Job: before}, woken, err
 	}
 	now := s.now()
-	after.UpdatedAt, after.Result = now, effects.Result
+	after.ChangedAt, after.Result = now, effects.Result
 	if after.Owner == "" && after.DueAt > 0 && after.DueAt <= now {
 		after.WakeAt = s.wakeAt(now)
 		woken.Jobs = []jobs.Ref{ref}

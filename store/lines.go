@@ -61,7 +61,7 @@ type tally struct {
 func addCounts(tx *gorm.DB, ref jobs.Ref, t tally, now jobs.Time) error {
 	return tx.Exec(`UPDATE jobs SET completed = completed + ?, failed = failed + ?, input_tokens = input_tokens + ?,
 		cached_tokens = cached_tokens + ?, output_tokens = output_tokens + ?, reasoning_tokens = reasoning_tokens + ?,
-		total_tokens = total_tokens + ?, updated_at = ? WHERE project_id = ? AND id = ?`,
+		total_tokens = total_tokens + ?, changed_at = ? WHERE project_id = ? AND id = ?`,
 		t.completed, t.failed, t.InputTokens, t.CachedTokens, t.OutputTokens, t.ReasoningTokens, t.TotalTokens, now,
 		ref.ProjectID, ref.ID).Error
 }

@@ -50,7 +50,7 @@ CREATE TABLE jobs (
     webhook           BLOB, -- as reads show it; what is secret stands sealed in webhooks
     sequence          INTEGER NOT NULL,
     created_at        INTEGER NOT NULL,
-    updated_at        INTEGER NOT NULL,
+    changed_at        INTEGER NOT NULL,
     started_at        INTEGER NOT NULL,
     finalizing_at     INTEGER NOT NULL,
     cancelling_at     INTEGER NOT NULL,

@@ -1,0 +1,154 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tidwall/gjson"
+)
+
+// reply is what the upstream answers one call.
+type reply struct {
+	status int // zero is 200
+	body   string
+	wait   time.Duration // before the answer; broken off when the caller goes away
+}
+
+// upstream is a model provider: a real HTTP server that records every request body byte for byte.
+type upstream struct {
+	server *httptest.Server
+	answer func(body string) reply
+
+	mu    sync.Mutex
+	calls []call
+	open  int
+}
+
+// call is one request as it came and went.
+type call struct {
+	body string
+	at   time.Time
+	cut  bool // the caller went away before its answer
+}
+
+// startUpstream answers each call as told, or with fixed chat completions for nil.
+func startUpstream(t *testing.T, answer func(body string) reply) *upstream {
+	t.Helper()
+	u := &upstream{answer: answer}
+	if answer == nil {
+		u.answer = func(body string) reply { return reply{body: completion("answer to " + prompt(body))} }
+	}
+	u.server = httptest.NewServer(u)
+	t.Cleanup(func() {
+		u.server.CloseClientConnections()
+		u.server.Close()
+	})
+	return u
+}
+
+// prompt is the last message of a chat request.
+func prompt(body string) string { return gjson.Get(body, "messages.@reverse.0.content").String() }
+
+// completion is an ordinary answer: 3 tokens in, 4 out.
+func completion(text string) string {
+	return fmt.Sprintf(`{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":%q},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}}`, text)
+}
+
+// provider is the setting that routes all models here. more are further keys, as `, retries: 0`.
+func (u *upstream) provider(more string) string {
+	_, port, _ := net.SplitHostPort(u.server.Listener.Addr().String())
+	return fmt.Sprintf(`providers=[{name: up, type: openai, base_url: "http://127.0.0.1:%s/v1", models: ["*"], concurrency: %d%s}]`, port, slots, more)
+}
+
+// slots is the upstream's concurrency in the server's configuration.
+const slots = 32
+
+// ServeHTTP records and answers.
+func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	n := u.begin(string(body))
+	defer u.end()
+	answer := u.answer(string(body))
+	if err == nil && answer.wait > 0 {
+		select {
+		case <-time.After(answer.wait):
+		case <-r.Context().Done():
+			err = r.Context().Err()
+		}
+	}
+	if err != nil {
+		u.cut(n)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(max(answer.status, http.StatusOK))
+	_, _ = io.Copy(w, strings.NewReader(answer.body)) // a caller that was killed reads no more
+}
+
+func (u *upstream) begin(body string) int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.open++
+	u.calls = append(u.calls, call{body: body, at: time.Now()})
+	return len(u.calls) - 1
+}
+
+func (u *upstream) end() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.open--
+}
+
+func (u *upstream) cut(n int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.calls[n].cut = true
+}
+
+// seen are the calls so far.
+func (u *upstream) seen() []call {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return append([]call(nil), u.calls...)
+}
+
+// count is the number of calls so far.
+func (u *upstream) count() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.calls)
+}
+
+// busy is the number of calls in flight.
+func (u *upstream) busy() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.open
+}
+
+// bodies are the recorded requests.
+func (u *upstream) bodies() []string {
+	calls := u.seen()
+	texts := make([]string, len(calls))
+	for i, c := range calls {
+		texts[i] = c.body
+	}
+	return texts
+}
+
+// first is the first call after the n first ones; zero where none has come.
+func (u *upstream) first(n int) time.Time {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.calls) <= n {
+		return time.Time{}
+	}
+	return u.calls[n].at
+}
