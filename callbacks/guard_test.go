@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -95,13 +94,7 @@ func TestOnlyTheCheckedAddressIsDialled(t *testing.T) {
 	t.Parallel()
 	refused := receive(t, nil)
 	port := refused.URL[strings.LastIndex(refused.URL, ":"):]
-	l, err := net.Listen("tcp", "127.0.0.2"+port)
-	require.NoError(t, err)
-	allowed := &receiver{}
-	allowed.Server = &httptest.Server{Listener: l, Config: &http.Server{Handler: allowed.keep(nil)}}
-	allowed.Start()
-	t.Cleanup(allowed.Close)
-
+	allowed := receiveAt(t, "127.0.0.2"+port, nil)
 	rules := strictRules()
 	rules.AllowCIDRs = []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}
 	dns := resolver(t, names(map[string][]string{"both.test": {"127.0.0.1", "127.0.0.2"}}))
@@ -116,21 +109,10 @@ func TestRebindingGainsNothing(t *testing.T) {
 	t.Parallel()
 	inside := receive(t, nil)
 	port := inside.URL[strings.LastIndex(inside.URL, ":"):]
-	l, err := net.Listen("tcp", "127.0.0.2"+port)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = c.Write([]byte("HTTP/1.1 500 no\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"))
-			_ = c.(*net.TCPConn).CloseWrite()
-			hang(c.(*net.TCPConn))
-			_ = c.Close()
-		}
-	}()
+	receiveAt(t, "127.0.0.2"+port, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close") // so that each attempt looks the name up
+		w.WriteHeader(500)
+	})
 	var rebound atomic.Bool
 	dns := resolver(t, func(string) ([]string, dnsmessage.RCode) {
 		if rebound.Load() {

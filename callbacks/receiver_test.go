@@ -85,6 +85,18 @@ func receive(t *testing.T, answer http.HandlerFunc) *receiver {
 	return r
 }
 
+// receiveAt starts a receiver at an address of its own.
+func receiveAt(t *testing.T, addr string, answer http.HandlerFunc) *receiver {
+	t.Helper()
+	l, err := net.Listen("tcp", addr)
+	require.NoError(t, err)
+	r := &receiver{}
+	r.Server = &httptest.Server{Listener: l, Config: &http.Server{Handler: r.keep(answer)}}
+	r.Start()
+	t.Cleanup(r.Close)
+	return r
+}
+
 func (r *receiver) keep(answer http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		body, _ := io.ReadAll(req.Body)

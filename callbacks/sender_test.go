@@ -209,13 +209,14 @@ func TestStopGivesUpWhatHasNoAnswer(t *testing.T) {
 	hanging := listenRaw(t, func(c *net.TCPConn, r *bufio.Reader) { readRequest(r); reached <- struct{}{}; hang(c) })
 	one := claim(hanging.url)
 	store := newRows(one)
-	s, _ := newSender(t, store, openPoster(t), steady())
+	s, stop := newSender(t, store, openPoster(t), steady())
 	ctx, cancel := context.WithCancel(t.Context())
 	var work sync.WaitGroup
 	work.Go(func() { s.Work(ctx, idsOf(one)) })
 	<-reached
 	cancel()
 	work.Wait()
+	stop()
 	require.Empty(t, store.outcomes())
 	require.Equal(t, Sending, store.row(one.Ref()).State)
 	require.Equal(t, "me", store.row(one.Ref()).Owner, "the claim ends with its owner")

@@ -195,7 +195,10 @@ func TestCrashBetweenSteps(t *testing.T) {
 			for _, due := range []struct {
 				claim func() error
 			}{
-				{func() error { _, err := x.store.ClaimJobs(t.Context(), "dead", []jobs.Ref{ref, gen}, jobs.At(x.now())); return err }},
+				{func() error {
+					_, err := x.store.ClaimJobs(t.Context(), "dead", []jobs.Ref{ref, gen}, jobs.At(x.now()))
+					return err
+				}},
 				{func() error {
 					refs, err := x.store.DueShards(t.Context(), 100)
 					if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -83,14 +84,12 @@ func (j *Job) finalized(output, errs *File, seen *Job, never int64, now Time) (E
 // writeErrors writes the error file: failed lines, and where the batch ends early those that were never started.
 func (r *Runner) writeErrors(ctx context.Context, j *Job) (*File, int64, error) {
 	if j.Ending == Completed {
-		f, err := r.write(ctx, j, "errors", j.Failed > 0, &oneSort{pages: r.pages(ctx, j.Ref(), false)})
-		return f, 0, err
+		return r.writeFailed(ctx, j)
 	}
-	blob, err := r.Store.InputBlob(ctx, Ref{j.ProjectID, j.InputFileID})
-	if err != nil {
-		return nil, 0, err
+	in, err := r.input(ctx, j)
+	if errors.Is(err, fs.ErrNotExist) { // without the input's bytes nobody can name the lines that are left
+		return r.writeFailed(ctx, j)
 	}
-	in, err := r.Blobs.Open(ctx, blob, 0)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -98,6 +97,19 @@ func (r *Runner) writeErrors(ctx context.Context, j *Job) (*File, int64, error) 
 	rest := &restLines{input: newLineReader(in, 0, 0), pages: r.allPages(ctx, j.Ref()), code: "batch_" + string(j.Ending), message: restMessages[j.Ending]}
 	f, err := r.write(ctx, j, "errors", j.Completed < j.Total, rest)
 	return f, rest.never, err
+}
+
+func (r *Runner) writeFailed(ctx context.Context, j *Job) (*File, int64, error) {
+	f, err := r.write(ctx, j, "errors", j.Failed > 0, &oneSort{pages: r.pages(ctx, j.Ref(), false)})
+	return f, 0, err
+}
+
+func (r *Runner) input(ctx context.Context, j *Job) (io.ReadCloser, error) {
+	blob, err := r.Store.InputBlob(ctx, Ref{j.ProjectID, j.InputFileID})
+	if err != nil {
+		return nil, err
+	}
+	return r.Blobs.Open(ctx, blob, 0)
 }
 
 // restMessages are what lines that were never started say (OpenAI's sentence for an expired batch).
@@ -238,8 +250,11 @@ func (r *restLines) next() ([]byte, error) {
 	}
 }
 
-// Answered moves a batch whose last line has an outcome on to the writing of its files.
-func (j *Job) Answered(now Time) Effects {
+// Answered moves a batch whose last lines have their outcomes on to the writing of its files.
+func (j *Job) Answered(last Tally, now Time) Effects {
+	j.Completed += last.Completed
+	j.Failed += last.Failed
+	j.Usage = j.Usage.Add(last.Usage)
 	j.Status, j.Ending, j.FinalizingAt = Finalizing, Completed, now
 	j.Due(now)
 	return Effects{}

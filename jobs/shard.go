@@ -31,3 +31,19 @@ type Line struct {
 	Text      []byte // one JSON object, without a newline
 	providers.Usage
 }
+
+// Tally is what outcomes add to a batch's counters.
+type Tally struct {
+	Completed, Failed int64
+	providers.Usage
+}
+
+// Add counts one outcome.
+func (t *Tally) Add(l Line) {
+	t.Usage = t.Usage.Add(l.Usage)
+	if l.OK {
+		t.Completed++
+	} else {
+		t.Failed++
+	}
+}

@@ -50,23 +50,21 @@ func (s *Store) due(ctx context.Context, table string, n int) ([]string, error) 
 // FreeOthers takes every claim away from owners other than this one: the exclusive lock on data_dir says that they are
 // dead. What they worked on is due at once.
 func (s *Store) FreeOthers(ctx context.Context, owner string) error {
-	return s.free(ctx, "owner <> '' AND owner <> @owner", owner)
+	return s.free(ctx, "claims", "owner <> '' AND owner <> @owner", owner)
 }
 
-// FreeOwn gives back what this process still holds, when it stops.
+// FreeOwn gives back what this process still holds, when it stops in order: such a claim does not count towards
+// MaxClaims.
 func (s *Store) FreeOwn(ctx context.Context, owner string) error {
-	return s.free(ctx, "owner = @owner", owner)
+	return s.free(ctx, "max(claims - 1, 0)", "owner = @owner", owner)
 }
 
-func (s *Store) free(ctx context.Context, whose, owner string) error {
+func (s *Store) free(ctx context.Context, claims, whose, owner string) error {
 	now := s.now()
 	return s.write(ctx, func(tx *gorm.DB) error {
-		for _, set := range []string{
-			"UPDATE jobs SET owner = '', due_at = @now, wake_at = @now WHERE ",
-			"UPDATE shards SET owner = '', due_at = @now, wake_at = @now WHERE ",
-			"UPDATE deliveries SET owner = '', state = 'waiting', due_at = @now, wake_at = @now WHERE ",
-		} {
-			if err := tx.Exec(set+whose, map[string]any{"now": now, "owner": owner}).Error; err != nil {
+		for table, more := range map[string]string{"jobs": "", "shards": "", "deliveries": "state = 'waiting', "} {
+			query := "UPDATE " + table + " SET " + more + "owner = '', due_at = @now, wake_at = @now, claims = " + claims + " WHERE " + whose
+			if err := tx.Exec(query, map[string]any{"now": now, "owner": owner}).Error; err != nil {
 				return err
 			}
 		}

@@ -7,7 +7,6 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/ringback/ringback/jobs"
-	"github.com/ringback/ringback/providers"
 )
 
 // RecordLines keeps the first outcome of each line. Lines of batches that have ended are dropped: their files stand.
@@ -37,32 +36,23 @@ func (s *Store) recordLines(tx *gorm.DB, ref jobs.Ref, lines []jobs.Line, now jo
 		return jobs.Woken{}, err
 	}
 	fresh, err := insertLines(tx, lines)
-	if err != nil || fresh == (tally{}) {
+	if err != nil || fresh == (jobs.Tally{}) {
 		return jobs.Woken{}, err
 	}
-	if job.Status != jobs.InProgress || job.Completed+job.Failed+fresh.completed+fresh.failed < job.Total {
+	if job.Status != jobs.InProgress || job.Completed+job.Failed+fresh.Completed+fresh.Failed < job.Total {
 		return jobs.Woken{}, addCounts(tx, ref, fresh, now)
 	}
 	_, woken, err := s.move(tx, ref, func(j *jobs.Job) (jobs.Effects, error) {
-		j.Completed += fresh.completed
-		j.Failed += fresh.failed
-		j.Usage = j.Usage.Add(fresh.Usage)
-		return j.Answered(now), nil
+		return j.Answered(fresh, now), nil
 	})
 	return woken, err
 }
 
-// tally is what new rows add to a batch's counters.
-type tally struct {
-	completed, failed int64
-	providers.Usage
-}
-
-func addCounts(tx *gorm.DB, ref jobs.Ref, t tally, now jobs.Time) error {
+func addCounts(tx *gorm.DB, ref jobs.Ref, t jobs.Tally, now jobs.Time) error {
 	return tx.Exec(`UPDATE jobs SET completed = completed + ?, failed = failed + ?, input_tokens = input_tokens + ?,
 		cached_tokens = cached_tokens + ?, output_tokens = output_tokens + ?, reasoning_tokens = reasoning_tokens + ?,
 		total_tokens = total_tokens + ?, changed_at = ? WHERE project_id = ? AND id = ?`,
-		t.completed, t.failed, t.InputTokens, t.CachedTokens, t.OutputTokens, t.ReasoningTokens, t.TotalTokens, now,
+		t.Completed, t.Failed, t.InputTokens, t.CachedTokens, t.OutputTokens, t.ReasoningTokens, t.TotalTokens, now,
 		ref.ProjectID, ref.ID).Error
 }
 
@@ -70,15 +60,15 @@ func addCounts(tx *gorm.DB, ref jobs.Ref, t tally, now jobs.Time) error {
 var insertSizes = []int{256, 32, 4, 1}
 
 // insertLines writes the rows that are new and counts them.
-func insertLines(tx *gorm.DB, lines []jobs.Line) (tally, error) {
-	var t tally
+func insertLines(tx *gorm.DB, lines []jobs.Line) (jobs.Tally, error) {
+	var t jobs.Tally
 	for _, size := range insertSizes {
 		for ; len(lines) >= size; lines = lines[size:] {
 			numbers, err := insertSet(tx, lines[:size])
 			if err != nil {
 				return t, err
 			}
-			t.add(lines[:size], numbers)
+			tallyFresh(&t, lines[:size], numbers)
 		}
 	}
 	return t, nil
@@ -111,18 +101,12 @@ func insertSet(tx *gorm.DB, lines []jobs.Line) (map[int64]bool, error) {
 	return numbers, rows.Err()
 }
 
-// add counts the new ones. Of two outcomes of one line in one set the first is the row.
-func (t *tally) add(lines []jobs.Line, fresh map[int64]bool) {
+// tallyFresh counts the new ones. Of two outcomes of one line in one set the first is the row.
+func tallyFresh(t *jobs.Tally, lines []jobs.Line, fresh map[int64]bool) {
 	for _, l := range lines {
-		if !fresh[l.Line] {
-			continue
-		}
-		delete(fresh, l.Line)
-		t.Usage = t.Usage.Add(l.Usage)
-		if l.OK {
-			t.completed++
-		} else {
-			t.failed++
+		if fresh[l.Line] {
+			delete(fresh, l.Line)
+			t.Add(l)
 		}
 	}
 }

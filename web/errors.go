@@ -84,11 +84,11 @@ type envelope struct {
 // so that nobody takes it for whole.
 func (s *core) fail(c *gin.Context, err error) {
 	c.Abort()
-	if c.Request.Context().Err() != nil {
-		c.Writer.WriteHeader(statusGone)
+	e, sh := domain(err, requestID(c))
+	if e.Code == codeInternal && c.Request.Context().Err() != nil {
+		c.Writer.WriteHeader(statusGone) // the error is that its client left
 		return
 	}
-	e, sh := domain(err, requestID(c))
 	if sh.status >= http.StatusInternalServerError {
 		s.log.Error("request failed", "request", requestID(c), "method", c.Request.Method, "route", c.FullPath(), "err", err)
 	}

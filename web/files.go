@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"mime"
+	"mime/multipart"
 	"net/http"
 	"strconv"
 
@@ -39,10 +40,7 @@ const formRoom = 1 << 20
 
 func (f *files) create(c *gin.Context) error {
 	return f.once(c, http.StatusOK, func(k key) ([]byte, error) {
-		if err := f.limitUpload(c); err != nil {
-			return nil, err
-		}
-		parts, err := formParts(c.Request)
+		parts, err := f.openForm(c)
 		if err != nil {
 			return nil, err
 		}
@@ -54,17 +52,19 @@ func (f *files) create(c *gin.Context) error {
 	})
 }
 
-// limitUpload refuses a body that says it is too long before a byte of it is read.
-func (f *files) limitUpload(c *gin.Context) error {
+// openForm bounds the form's length. One that says it is too long is refused before a byte of it is read. The request
+// keeps its own body: net/http must know it, or it would read on after the refusal.
+func (f *files) openForm(c *gin.Context) (*multipart.Reader, error) {
 	if f.fileBytes == 0 {
-		return nil
+		return formParts(c.Request)
 	}
 	limit := f.fileBytes + formRoom
-	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, limit)
 	if c.Request.ContentLength > limit {
-		return jobs.Errorf(jobs.CodeTooLarge, fieldFile, "The file is larger than %d bytes, the most that is accepted.", f.fileBytes)
+		return nil, jobs.Errorf(jobs.CodeTooLarge, fieldFile, "The file is larger than %d bytes, the most that is accepted.", f.fileBytes)
 	}
-	return nil
+	bounded := c.Request.WithContext(c.Request.Context())
+	bounded.Body = http.MaxBytesReader(c.Writer, c.Request.Body, limit)
+	return formParts(bounded)
 }
 
 // keep makes the upload a file. From KeepFile on its bytes are the service's concern.

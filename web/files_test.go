@@ -239,6 +239,7 @@ func TestADeclaredSizeOverTheLimitIsRefusedUnread(t *testing.T) {
 	connection, err := net.Dial("tcp", strings.TrimPrefix(h.server.URL, "http://"))
 	require.NoError(t, err)
 	defer func() { _ = connection.Close() }()
+	require.NoError(t, connection.SetDeadline(time.Now().Add(5*time.Second)))
 	_, err = fmt.Fprint(connection, "POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 9000000000\r\n\r\n")
 	require.NoError(t, err)
 	response, err := http.ReadResponse(bufio.NewReader(connection), nil)

@@ -40,7 +40,8 @@ func (s *Simulator) routes() *http.ServeMux {
 	add(http.MethodGet, "/v1/models", s.listModels)
 	add(http.MethodGet, "/v1/models/{id}", s.getModel)
 	add(http.MethodGet, "/healthz", func(c *call) {
-		c.out = append(c.out, `{"status":"ok"}`...)
+		c.out = appendInt(c.out, `{"status":"ok","calls":`, s.Calls())
+		c.out = append(c.out, '}')
 		c.send(http.StatusOK)
 	})
 	mux.HandleFunc("/", s.handle(func(c *call) { c.refuse(unknownRoute(c.r)) }))

@@ -185,6 +185,11 @@ func TestModelsAndHealth(t *testing.T) {
 	require.NoError(t, resp.Body.Close())
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 
+	// The refused call counts, asking for the model list and the health does not.
+	health := u.do("GET", "/healthz", "")
+	require.Equal(t, "ok", health.Get("status").Str)
+	require.EqualValues(t, 2, health.Get("calls").Int())
+
 	open := serve(t, simulator.Options{})
 	require.Equal(t, "sim-embed", open.do("GET", "/v1/models", "").Get("data.2.id").Str)
 	require.Equal(t, "model", open.do("GET", "/v1/models/sim-large", "").Get("object").Str)

@@ -68,5 +68,6 @@ func New(opts Options) *Simulator {
 // ServeHTTP answers one request.
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// Calls is how many model calls have been received, whatever their outcome.
+// Calls is how many model calls have been received, whatever their outcome;
+// GET /healthz tells it as "calls".
 func (s *Simulator) Calls() int64 { return s.calls.Load() }

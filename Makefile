@@ -1,0 +1,57 @@
+# make demo    the main job, end to end, in a temporary folder
+# make test    the whole suite: unit, whole-program and client tests, a short bench, seconds of fuzzing
+# make check   format, vet, lint, known vulnerabilities, architecture
+# make bench   the full bench; its table stands in the README
+# make fuzz    each fuzz target for FUZZTIME (default 1m)
+
+GOLANGCI  = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOFUMPT   = mvdan.cc/gofumpt@v0.12.0
+VULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
+FUZZTIME ?= 1m
+
+.PHONY: demo test needs unit race clients fuzz fuzz-short check format lint vulnerabilities bench build
+
+build:
+	go build -o bin/ringback ./cmd/ringback
+
+demo:
+	go run ./cmd/ringback demo
+
+test: needs unit race fuzz-short clients
+
+# What the tests need beside Go and a C compiler. As root on Debian it is installed; elsewhere this stops and names it.
+needs:
+	@scripts/needs redis-server:redis-server
+
+unit:
+	go vet ./...
+	go test . ./bench/... ./cmd/... ./e2e/... ./web/...
+
+# The packages that share memory between goroutines run with the race detector.
+race:
+	go test -race ./callbacks/... ./jobs/... ./providers/... ./store/...
+
+clients:
+	cd clients && go vet ./... && go test ./...
+
+fuzz-short:
+	@scripts/fuzz 3s
+
+fuzz:
+	@scripts/fuzz $(FUZZTIME)
+
+check: format lint vulnerabilities
+	go test .
+
+format:
+	@files=$$(go run $(GOFUMPT) -l . ); if [ -n "$$files" ]; then echo "not formatted (run gofumpt -w): $$files"; exit 1; fi
+
+lint:
+	go vet ./...
+	go run $(GOLANGCI) run ./...
+
+vulnerabilities:
+	@scripts/vulnerabilities $(VULNCHECK)
+
+bench:
+	go run ./bench
