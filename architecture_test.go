@@ -19,13 +19,14 @@ const module = "github.com/ringback/ringback"
 // arrows say which of our packages each may import. They point at plain types; docs/design.md draws them.
 var arrows = map[string][]string{
 	"cmd/ringback":        {"", "web", "callbacks", "jobs", "jobs/queue", "providers", "providers/simulator", "store"},
-	"web":                 {"callbacks", "jobs"},
+	"web":                 {"callbacks", "jobs", "rawjson"},
 	"store":               {"callbacks", "jobs"},
 	"callbacks":           {"jobs"},
-	"jobs":                {"providers"},
+	"jobs":                {"providers", "rawjson"},
 	"jobs/queue":          {},
-	"providers":           {},
-	"providers/simulator": {},
+	"providers":           {"rawjson"},
+	"providers/simulator": {"rawjson"},
+	"rawjson":             {},
 	"bench":               {},
 	"e2e":                 {},
 	"":                    {},

@@ -116,14 +116,9 @@ func exchange(ctx context.Context, address string, next func() []byte) error {
 	return nil
 }
 
-var (
-	okStatus     = []byte("HTTP/1.1 200 ")
-	lengthHeader = []byte("Content-Length: ")
-)
-
 func skipAnswer(r *bufio.Reader) error {
 	status, err := r.ReadSlice('\n')
-	if err != nil || !bytes.HasPrefix(status, okStatus) {
+	if err != nil || !bytes.HasPrefix(status, []byte("HTTP/1.1 200 ")) {
 		return errors.Join(fmt.Errorf("the simulator answered %q", status), err)
 	}
 	length := -1
@@ -132,7 +127,7 @@ func skipAnswer(r *bufio.Reader) error {
 		if err != nil {
 			return err
 		}
-		if value, ok := bytes.CutPrefix(line, lengthHeader); ok {
+		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
 			if length, err = strconv.Atoi(strings.TrimSpace(string(value))); err != nil {
 				return err
 			}

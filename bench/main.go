@@ -79,11 +79,11 @@ func measure(ctx context.Context, size plan, command string, progress io.Writer)
 	ctx, cancel := context.WithTimeoutCause(ctx, size.Deadline,
 		fmt.Errorf("the bench did not end within %s: something hangs, or the machine is busy", size.Deadline))
 	defer cancel()
-	lab, err := newLab(ctx, progress)
+	l, err := newLab(ctx, progress)
 	if err != nil {
 		return result, err
 	}
-	defer func() { err = errors.Join(err, lab.close()) }()
+	defer func() { err = errors.Join(err, l.close()) }()
 	result = Result{Plan: size, Machine: describeMachine(command, time.Now())}
 	for _, part := range []struct {
 		name string
@@ -95,12 +95,12 @@ func measure(ctx context.Context, size plan, command string, progress io.Writer)
 		{"generations and idling", measureLatency},
 		{"kill -9 and restart", measureCrash},
 	} {
-		lab.say("%s", part.name)
-		if err := part.run(ctx, lab, &result); err != nil {
+		l.say("%s", part.name)
+		if err := part.run(ctx, l, &result); err != nil {
 			return result, fmt.Errorf("%s: %w", part.name, because(ctx, err))
 		}
 	}
-	result.Callbacks = lab.receiver.tally()
+	result.Callbacks = l.receiver.tally()
 	return result, nil
 }
 

@@ -85,3 +85,13 @@ func (s *serveProcess) checkBatch(id string, lines int) error {
 	defer content.Close()
 	return checkOutput(content, lines)
 }
+
+// explain is what Ringback itself says of a job whose callback is missing.
+func (s *serveProcess) explain(id string) string {
+	var job, deliveries json.RawMessage
+	err := errors.Join(s.get(s, "/v1/jobs/"+id, &job), s.get(s, "/v1/jobs/"+id+"/deliveries", &deliveries))
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("the server says of the job: %s; of its deliveries: %s", job, deliveries)
+}

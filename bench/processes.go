@@ -24,10 +24,12 @@ type process struct {
 	name    string
 	url     string // where it listens, from its own words
 	started time.Time
-	cmd     *exec.Cmd
-	output  *watchedOutput
-	ended   chan struct{}
-	cancel  context.CancelCauseFunc
+	// readyAfter is the time from its start until it listened.
+	readyAfter time.Duration
+	cmd        *exec.Cmd
+	output     *watchedOutput
+	ended      chan struct{}
+	cancel     context.CancelCauseFunc
 }
 
 // startProcess returns once the program has said where it listens: announce
@@ -63,6 +65,7 @@ func (p *process) ready() error {
 	defer timeout.Stop()
 	select {
 	case p.url = <-p.output.url:
+		p.readyAfter = time.Since(p.started)
 		return nil
 	case <-p.Done():
 		return context.Cause(p)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -70,7 +71,16 @@ func (l *lab) serve(ctx context.Context, data string, upstream *simulatorProcess
 		return nil, err
 	}
 	server := &serveProcess{p, newClient(p.url)}
-	return server, l.receiver.trust(server, server.client)
+	if err := l.receiver.trust(server, server.client); err != nil {
+		return nil, errors.Join(err, p.stop())
+	}
+	return server, nil
+}
+
+// close stops the server and adds what went wrong to err, for a defer.
+func (s *serveProcess) close(err *error) {
+	*err = errors.Join(*err, s.stop())
+	s.http.CloseIdleConnections()
 }
 
 // within bounds one wait on a process.

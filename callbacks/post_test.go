@@ -156,7 +156,7 @@ func TestOddAnswers(t *testing.T) {
 			time.Sleep(50 * time.Millisecond) // lets the line arrive before the reset overtakes it
 			_ = c.SetLinger(0)
 		}, 0, ClassReset},
-		"R3 RST in the body of a 500": {answers("HTTP/1.1 500 no\r\nContent-Length: 9\r\n\r\nx"), 500, ""},
+		"R3 FIN in the body of a 500": {answers("HTTP/1.1 500 no\r\nContent-Length: 9\r\n\r\nx"), 500, ""},
 		"S12 no TLS behind https":     {answers("HTTP/1.1 400 Bad Request\r\n\r\n"), 0, ClassTLS},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -90,8 +90,8 @@ func TestR24BlackholedAddressFallsBackInBudget(t *testing.T) {
 	require.Equal(t, phaseConnect, alone.phase)
 }
 
-// R24: where IPv6 swallows packets, IPv4 starts beside it after a moment.
-func TestR24IPv6BlackholeIsPassedBy(t *testing.T) {
+// R24: where nothing answers on IPv6, IPv4 is tried.
+func TestR24RefusedIPv6FallsBackToIPv4(t *testing.T) {
 	t.Parallel()
 	good := receive(t, nil)
 	dns := resolver(t, names(map[string][]string{"dual.test": {"::1", "127.0.0.1"}}))

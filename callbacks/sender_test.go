@@ -202,7 +202,7 @@ func TestConcurrencyIsBounded(t *testing.T) {
 	require.Len(t, store.outcomes(), 40)
 }
 
-// R8, R21: what a stop breaks off has no outcome, so its row is taken up again; what was answered is recorded.
+// R21: what a stop breaks off has no outcome, so its row is taken up again; what was answered is recorded.
 func TestStopGivesUpWhatHasNoAnswer(t *testing.T) {
 	t.Parallel()
 	reached := make(chan struct{}, 1)

@@ -87,7 +87,7 @@ func TestTLS(t *testing.T) {
 		"self-signed": {&tls.Config{Certificates: []tls.Certificate{stranger.issue(t, "receiver.test", tomorrow)}}, ClassTLS},
 		"TLS 1.0":     {&tls.Config{Certificates: []tls.Certificate{good}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10}, ClassTLS},
 		"TLS 1.1":     {&tls.Config{Certificates: []tls.Certificate{good}, MinVersion: tls.VersionTLS11, MaxVersion: tls.VersionTLS11}, ClassTLS},
-		"SNI refused": {&tls.Config{Certificates: []tls.Certificate{good}, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		"handshake refused": {&tls.Config{Certificates: []tls.Certificate{good}, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 			return nil, x509.UnknownAuthorityError{}
 		}}, ClassTLS},
 		"asks for a client's certificate": {&tls.Config{Certificates: []tls.Certificate{good}, ClientAuth: tls.RequireAnyClientCert}, ClassTLS},

@@ -108,10 +108,11 @@ func (g *guard) host(u *url.URL) *refusal {
 	return nil
 }
 
-// literal6 judges an address in brackets. A zone names an interface of this machine: never a receiver's business.
+// literal6 judges an address in brackets. One with a zone, which names an interface of this machine, is in no range and
+// so never open.
 func (g *guard) literal6(text string, port uint16) *refusal {
 	addr, err := netip.ParseAddr(text)
-	if err != nil || !addr.Is6() || addr.Zone() != "" {
+	if err != nil || !addr.Is6() {
 		return closedFinal("has no plain IPv6 address in its brackets")
 	}
 	return g.judge(netip.AddrPortFrom(addr, port))

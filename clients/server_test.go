@@ -41,7 +41,7 @@ func startServer(binary, dir string, callbackPort int, settings ...string) (*ser
 	for _, setting := range settings {
 		s.cmd.Args = append(s.cmd.Args, "--set", setting)
 	}
-	s.cmd.Dir, s.cmd.Env = dir, foreignEnviron()
+	s.cmd.Dir, s.cmd.Env, s.cmd.SysProcAttr = dir, foreignEnviron(), tether()
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		return nil, err
@@ -88,6 +88,7 @@ func (s *server) readLog(stderr io.Reader, ready chan<- string) {
 			ready <- line.URL
 		}
 	}
+	_, _ = io.Copy(io.Discard, stderr) // after a line too long to be one of the log's; else the server would block
 }
 
 // stop ends the server as an operator does. An exit code other than 0 is an error that holds the log.

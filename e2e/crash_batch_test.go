@@ -48,6 +48,8 @@ func TestKilledBatchGoesOnWhereItWas(t *testing.T) {
 	hook.onlyOnce(batch, secret)
 	s.oneEnd(batch, "batch.completed")
 	s.settle(t, book, up, lines)
+	s.stop()
+	integrity(t, s.dir)
 }
 
 // settle prints the ledger and holds it to the promise.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptrace"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -63,7 +64,8 @@ func TestSIGTERMCutsWhatTakesTooLong(t *testing.T) {
 	eventually(t, "calls are in flight", func() bool { return up.busy() == slots })
 	code, took := s.stop()
 	require.Zero(t, code)
-	require.Less(t, took, 2*grace+time.Second)
+	t.Logf("stopped in %s with a grace period of %s", took.Round(time.Millisecond), grace)
+	require.Less(t, took, grace+time.Second)
 	eventually(t, "the calls are cut", func() bool { return up.busy() == 0 })
 	close(slow)
 	s.restart()
@@ -123,4 +125,17 @@ func cuts(up *upstream) (n int) {
 		}
 	}
 	return n
+}
+
+// One data_dir has one server: a second one refuses to start and says what to do.
+func TestSecondServerOnOneDataDirRefuses(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	second := exec.Command(binary, "serve", "--set", "server.listen=127.0.0.1:0", "--set", "data_dir="+s.dir)
+	second.Dir = t.TempDir()
+	output, err := second.CombinedOutput()
+	require.Error(t, err)
+	require.Equal(t, 1, second.ProcessState.ExitCode())
+	require.Contains(t, string(output), "in use by another ringback")
+	s.read("/readyz")
 }

@@ -73,6 +73,7 @@ func (r *repeated) Read(p []byte) (int, error) {
 
 // J5: a client that goes away half-way leaves nothing.
 func TestHalfAnUploadLeavesNothing(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	body, contentType := form(part{"purpose", "", "batch"}, part{"file", "in.jsonl", numbered(1000, 2000)})
 	connection := s.dial()
@@ -87,20 +88,29 @@ func TestHalfAnUploadLeavesNothing(t *testing.T) {
 	require.Empty(t, s.read("/v1/files").get("data").Array())
 }
 
-// J5: a declared size over the limit is refused before a byte of the body is sent.
+// J5: a declared size over the limit is refused before a byte of the body is sent, also to clients that ask first.
 func TestDeclaredSizeOverTheLimitIsRefusedEarly(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
-	connection := s.dial()
-	_, err := fmt.Fprintf(connection, "POST /v1/files HTTP/1.1\r\nHost: %s\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: %d\r\n\r\n",
-		connection.RemoteAddr(), int64(600_000_000))
-	require.NoError(t, err)
-	response, err := http.ReadResponse(bufio.NewReader(connection), nil)
-	require.NoError(t, err)
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	require.NoError(t, err)
-	require.Equal(t, http.StatusRequestEntityTooLarge, response.StatusCode)
-	require.Equal(t, "file", refused(t, answer{response.StatusCode, response.Header, text}).Get("param").String())
+	for _, row := range []struct{ name, header string }{
+		{"J5 declared size over the limit", ""},
+		{"J5 declared size over the limit, asking before sending", "Expect: 100-continue\r\n"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			connection := s.dial()
+			require.NoError(t, connection.SetDeadline(time.Now().Add(5*time.Second)))
+			_, err := fmt.Fprintf(connection, "POST /v1/files HTTP/1.1\r\nHost: %s\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: %d\r\n%s\r\n",
+				connection.RemoteAddr(), int64(600_000_000), row.header)
+			require.NoError(t, err)
+			response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+			require.NoError(t, err, "no answer while the body has not been sent")
+			defer response.Body.Close()
+			text, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			require.Equal(t, http.StatusRequestEntityTooLarge, response.StatusCode)
+			require.Equal(t, "file", refused(t, answer{response.StatusCode, response.Header, text}).Get("param").String())
+		})
+	}
 	require.Empty(t, s.blobs())
 }
 

@@ -14,6 +14,7 @@ import (
 
 // J5: uploads of every odd kind are refused with the part's name, or accepted; what is refused leaves no bytes.
 func TestUploads(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "limits.file_bytes=20MB")
 	good := numbered(3, 0)
 	purpose, file := part{"purpose", "", "batch"}, part{"file", "in.jsonl", good}
@@ -76,6 +77,7 @@ func gzipped(text string) string {
 
 // J5: what is odd and accepted runs to its end, line for line.
 func TestOddInputsRun(t *testing.T) {
+	t.Parallel()
 	up := startUpstream(t, nil)
 	s := startServer(t, up.provider(""))
 	good := numbered(3, 0)
@@ -106,6 +108,7 @@ func TestOddInputsRun(t *testing.T) {
 
 // J5: compressed bodies are refused before they are opened.
 func TestCompressedRequestIsRefused(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	body, contentType := form(part{"purpose", "", "batch"}, part{"file", "in.jsonl", strings.Repeat(" ", 50<<20)})
 	for _, path := range []string{"/v1/files", "/v1/batches", "/v1/generate"} {

@@ -254,7 +254,7 @@ func (r *restLines) next() ([]byte, error) {
 func (j *Job) Answered(last Tally, now Time) Effects {
 	j.Completed += last.Completed
 	j.Failed += last.Failed
-	j.Usage = j.Usage.Add(last.Usage)
+	j.Usage = j.Usage.Add(last.Usage) //nolint:staticcheck // j.Add would hide what is added
 	j.Status, j.Ending, j.FinalizingAt = Finalizing, Completed, now
 	j.Due(now)
 	return Effects{}

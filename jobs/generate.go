@@ -6,9 +6,8 @@ import (
 	"errors"
 	"time"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/ringback/ringback/providers"
+	"github.com/ringback/ringback/rawjson"
 )
 
 // generate makes one attempt at a generation's call. A retry is a later due time in its row.
@@ -108,7 +107,7 @@ func failureOf(e *providers.Error) failure {
 		return f
 	}
 	f.StatusCode = e.Answer.Status
-	if len(e.Answer.Body) <= maxErrorBody && gjson.ValidBytes(e.Answer.Body) {
+	if len(e.Answer.Body) <= maxErrorBody && rawjson.Valid(e.Answer.Body) {
 		f.Body = json.RawMessage(e.Answer.Body)
 	}
 	return f

@@ -5,43 +5,12 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"unicode/utf8"
 
-	"github.com/tidwall/gjson"
+	"github.com/ringback/ringback/rawjson"
 )
-
-// MaxDepth is how deep JSON from outside may nest: parsers recurse, and a stack is finite.
-const MaxDepth = 10_000
 
 // MaxLine is the longest line of a batch file, in bytes: one line is held in memory.
 const MaxLine = 16 << 20
-
-// ValidJSON tells whether b is one JSON value in UTF-8, no deeper than MaxDepth.
-func ValidJSON(b []byte) bool { return shallow(b) && utf8.Valid(b) && gjson.ValidBytes(b) }
-
-// shallow counts brackets outside of strings.
-func shallow(b []byte) bool {
-	depth, inString := 0, false
-	for i := 0; i < len(b); i++ {
-		switch c := b[i]; {
-		case inString:
-			if c == '\\' {
-				i++
-			} else if c == '"' {
-				inString = false
-			}
-		case c == '"':
-			inString = true
-		case c == '{' || c == '[':
-			if depth++; depth > MaxDepth {
-				return false
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return true
-}
 
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
@@ -53,7 +22,7 @@ func looksLikeJSONLines(first []byte) bool {
 	if len(line) == 0 || line[0] != '{' || bytes.IndexByte(line, 0) >= 0 {
 		return false
 	}
-	return (!whole && len(first) == peek) || ValidJSON(line)
+	return (!whole && len(first) == peek) || rawjson.Valid(line)
 }
 
 // lineReader reads a JSON-lines stream line by line. A line is valid until the next one is read.

@@ -8,6 +8,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/ringback/ringback/providers"
+	"github.com/ringback/ringback/rawjson"
 )
 
 // failure is why something has no answer, as the API shows it.
@@ -32,7 +33,7 @@ func (s *shardRun) outcome(number int64, line []byte, answer providers.Answer, f
 	switch {
 	case failed == nil:
 		l.Text = answered(id, answer)
-	case failed.Answer != nil && failed.Kind != providers.InvalidAnswer && gjson.ValidBytes(failed.Answer.Body):
+	case failed.Answer != nil && failed.Kind != providers.InvalidAnswer && rawjson.Valid(failed.Answer.Body):
 		l.Text = answered(id, *failed.Answer)
 	default:
 		l.Text = unanswered(id, string(failed.Kind), failed.Message)

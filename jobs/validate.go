@@ -8,6 +8,8 @@ import (
 	"io"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ringback/ringback/rawjson"
 )
 
 // LineError is one entry of a failed batch's errors.data, in OpenAI's words.
@@ -140,7 +142,7 @@ func (s *scan) fail(line int64, code, param, format string, args ...any) {
 
 // line judges one request.
 func (s *scan) line(line []byte, number int64) {
-	if !ValidJSON(line) {
+	if !rawjson.Valid(line) {
 		s.fail(number, "invalid_json_line", "", "This line is not parseable as valid JSON.")
 		return
 	}

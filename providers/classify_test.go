@@ -1,10 +1,12 @@
 package providers
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -139,5 +141,26 @@ func TestDoTimesOut(t *testing.T) {
 			require.Equal(t, Timeout, AsError(err).Kind, "%v", AsError(err).LogValue())
 			require.True(t, AsError(err).Retry)
 		})
+	}
+}
+
+// TestJ4DeepAnswerEndsNothing gets an answer that would overflow a parser's stack, and one such error body.
+func TestJ4DeepAnswerEndsNothing(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusOK, http.StatusBadRequest} {
+		upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(status)
+			_, _ = w.Write(bytes.Repeat([]byte("["), 8<<20))
+		}))
+		t.Cleanup(upstream.Close)
+		registry, err := New(Options{Providers: []Config{{Name: "up", BaseURL: upstream.URL + "/v1", Models: []string{"*"}}}})
+		require.NoError(t, err)
+		t.Cleanup(registry.Close)
+		p, err := registry.Route("m")
+		require.NoError(t, err)
+		_, err = p.Do(t.Context(), Request{Path: "/v1/chat/completions", Model: "m", Body: []byte(`{}`)})
+		require.NotNil(t, AsError(err))
+		require.Nil(t, AsError(err).Answer)
 	}
 }

@@ -7,6 +7,8 @@ import (
 
 	openai "github.com/sashabaranov/go-openai"
 	"github.com/tidwall/gjson"
+
+	"github.com/ringback/ringback/rawjson"
 )
 
 // envelope is what an upstream's error body says about itself.
@@ -24,7 +26,7 @@ func readEnvelope(body []byte) envelope {
 		code, _ := said.Error.Code.(string)
 		return envelope{Code: code, Type: said.Error.Type}
 	}
-	if !gjson.ValidBytes(body) {
+	if !rawjson.Valid(body) {
 		return envelope{}
 	}
 	for _, at := range []string{"error", "@this"} {

@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/tidwall/gjson"
+	"github.com/ringback/ringback/rawjson"
 )
 
 // broken says what the lack of a whole answer means.
@@ -32,7 +32,7 @@ func (p *Provider) accept(resp *http.Response, body []byte) (Answer, *Error) {
 	if !isJSON(answer.ContentType) {
 		return Answer{}, invalid(resp, "is not JSON by its content type")
 	}
-	if !gjson.ValidBytes(body) {
+	if !rawjson.Valid(body) {
 		return Answer{}, invalid(resp, "is not valid JSON")
 	}
 	found, ok := scan(body)
@@ -76,7 +76,7 @@ func (p *Provider) refused(resp *http.Response, body []byte) *Error {
 	kind, retry := classify(resp.StatusCode, said)
 	e := &Error{Kind: kind, Retry: shouldRetry(resp.Header, retry), Status: resp.StatusCode}
 	e.After, _ = retryAfter(resp.Header, p.now())
-	if gjson.ValidBytes(body) {
+	if rawjson.Valid(body) {
 		answer := newAnswer(resp, body)
 		e.Answer = p.shown(&answer)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/ringback/ringback/jobs"
+	"github.com/ringback/ringback/rawjson"
 )
 
 // readBody reads a JSON body whole. The Content-Type is not looked at: the bytes decide.
@@ -43,15 +44,12 @@ func plainEncoding(h http.Header) error {
 	return nil
 }
 
-// maxDepth is how deep a JSON body may nest: encoding/json's own limit. It bounds the stack of all who read it later.
-const maxDepth = 10_000
-
 // parseBody reads a body as a JSON object. It is the only way in: what it lets through is valid UTF-8 and valid JSON.
 func parseBody(body []byte) (gjson.Result, error) {
-	if tooDeep(body) {
-		return gjson.Result{}, jobs.Errorf(jobs.CodeInvalid, "", "The JSON body of your request nests deeper than %d levels.", maxDepth)
+	if rawjson.TooDeep(body) {
+		return gjson.Result{}, jobs.Errorf(jobs.CodeInvalid, "", "The JSON body of your request nests deeper than %d levels.", rawjson.MaxDepth)
 	}
-	if !utf8.Valid(body) || !gjson.ValidBytes(body) {
+	if !rawjson.Valid(body) {
 		return gjson.Result{}, jobs.Errorf(jobs.CodeInvalid, "", "We could not parse the JSON body of your request. The API expects a JSON payload in UTF-8, but what was sent was not valid JSON.")
 	}
 	root := gjson.ParseBytes(body)
@@ -59,27 +57,6 @@ func parseBody(body []byte) (gjson.Result, error) {
 		return gjson.Result{}, jobs.Errorf(jobs.CodeType, "", "Invalid type for the request body: expected an object, but got %s instead.", typeName(root))
 	}
 	return root, nil
-}
-
-// tooDeep counts brackets outside strings. It runs before the validator, which recurses.
-func tooDeep(body []byte) bool {
-	depth, quoted := 0, false
-	for i := 0; i < len(body); i++ {
-		switch b := body[i]; {
-		case quoted && b == '\\':
-			i++
-		case b == '"':
-			quoted = !quoted
-		case quoted:
-		case b == '{', b == '[':
-			if depth++; depth > maxDepth {
-				return true
-			}
-		case b == '}', b == ']':
-			depth--
-		}
-	}
-	return false
 }
 
 // storable tells whether every database keeps the text as it is: UTF-8, and no NUL.

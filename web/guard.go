@@ -70,7 +70,7 @@ func crossOrigin(r *http.Request) bool {
 		}
 	}
 	for _, origin := range r.Header.Values("Origin") {
-		if host := hostOf(origin); host == "" || !strings.EqualFold(host, r.Host) {
+		if !strings.EqualFold(hostOf(origin), r.Host) {
 			return true
 		}
 	}

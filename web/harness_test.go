@@ -14,7 +14,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ringback/ringback/callbacks"
 	"github.com/ringback/ringback/jobs"
+)
+
+// The services that the program wires in.
+var (
+	_ Jobs      = (*jobs.Service)(nil)
+	_ Callbacks = (*callbacks.Service)(nil)
 )
 
 // harness is the API over real HTTP, with jobs.Service over records and bytes in memory.
@@ -130,7 +137,7 @@ func object(t *testing.T, body string) map[string]any {
 }
 
 type fakeCallbacks struct {
-	deliveries []json.RawMessage
+	deliveries []callbacks.DeliveryObject
 }
 
 func (f *fakeCallbacks) Parse(raw json.RawMessage) (*jobs.Webhook, error) {
@@ -144,11 +151,7 @@ func (f *fakeCallbacks) Parse(raw json.RawMessage) (*jobs.Webhook, error) {
 	return &w, nil
 }
 
-func (f *fakeCallbacks) Shown(w *jobs.Webhook) json.RawMessage {
-	return encode(map[string]string{"url": w.URL, "secret": "***"})
-}
-
-func (f *fakeCallbacks) Deliveries(context.Context, jobs.Ref) ([]json.RawMessage, error) {
+func (f *fakeCallbacks) Deliveries(context.Context, jobs.Ref) ([]callbacks.DeliveryObject, error) {
 	return f.deliveries, nil
 }
 

@@ -2,12 +2,12 @@ package web
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/tidwall/gjson"
 
+	"github.com/ringback/ringback/callbacks"
 	"github.com/ringback/ringback/jobs"
 )
 
@@ -22,14 +22,14 @@ type JobService interface {
 
 // DeliveryLister lists what became of a job's callbacks.
 type DeliveryLister interface {
-	// Deliveries are a job's delivery objects with their attempts, newest first.
-	Deliveries(ctx context.Context, job jobs.Ref) ([]json.RawMessage, error)
+	// Deliveries are a job's deliveries with their attempts, oldest first.
+	Deliveries(ctx context.Context, job jobs.Ref) ([]callbacks.DeliveryObject, error)
 }
 
 type jobRoutes struct {
 	*core
-	jobs      JobService
-	callbacks DeliveryLister
+	jobs       JobService
+	deliveries DeliveryLister
 }
 
 var (
@@ -124,8 +124,8 @@ func (j *jobRoutes) cancel(c *gin.Context) error {
 	return ok(c, snapshot.Wrapped())
 }
 
-// deliveries lists all of a job's: it has few events, and at most one receiver for each.
-func (j *jobRoutes) deliveries(c *gin.Context) error {
+// listDeliveries lists all of a job's: it has few events, and at most one receiver for each.
+func (j *jobRoutes) listDeliveries(c *gin.Context) error {
 	ref := j.ref(c)
 	if !storable(ref.ID) {
 		return noJob(jobs.NotFound(""), ref.ID)
@@ -133,13 +133,13 @@ func (j *jobRoutes) deliveries(c *gin.Context) error {
 	if _, err := j.jobs.Job(c.Request.Context(), ref); err != nil {
 		return noJob(err, ref.ID)
 	}
-	found, err := j.callbacks.Deliveries(c.Request.Context(), ref)
+	found, err := j.deliveries.Deliveries(c.Request.Context(), ref)
 	if err != nil {
 		return err
 	}
 	objects := make([][]byte, len(found))
 	for i := range found {
-		objects[i] = found[i]
+		objects[i] = encode(found[i])
 	}
 	return ok(c, list(objects, false))
 }

@@ -2,13 +2,13 @@ package web
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ringback/ringback/callbacks"
 	"github.com/ringback/ringback/jobs"
 )
 
@@ -135,7 +135,7 @@ func TestDeliveriesOfAJob(t *testing.T) {
 	h := start(t)
 	id := object(t, h.post("/v1/batches", batchBody).body)["id"].(string)
 	require.Equal(t, []string{}, ids(t, h.get("/v1/jobs/"+id+"/deliveries")))
-	h.callbacks.deliveries = []json.RawMessage{json.RawMessage(`{"id":"dlv_1"}`), json.RawMessage(`{"id":"dlv_2"}`)}
+	h.callbacks.deliveries = []callbacks.DeliveryObject{{ID: "dlv_1"}, {ID: "dlv_2"}}
 	require.Equal(t, []string{"dlv_1", "dlv_2"}, ids(t, h.get("/v1/jobs/"+id+"/deliveries")))
 }
 

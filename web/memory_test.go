@@ -222,7 +222,7 @@ func (b *blobs) Put(_ context.Context, key string, r io.Reader) (int64, error) {
 		rest, err = io.ReadAll(r)
 		body = append(body, rest...)
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	if err == nil {

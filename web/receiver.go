@@ -5,6 +5,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/ringback/ringback/callbacks"
 	"github.com/ringback/ringback/jobs"
 )
 
@@ -12,8 +13,6 @@ import (
 type WebhookParser interface {
 	// Parse checks a submission's webhook field: an object or a URL. Its errors name the field that is wrong.
 	Parse(raw json.RawMessage) (*jobs.Webhook, error)
-	// Shown is the receiver as reads show it: secrets and header values as ***.
-	Shown(w *jobs.Webhook) json.RawMessage
 }
 
 // receiver is who a submission wants to be called, and what reads will show of it. Both are nil for nobody.
@@ -31,7 +30,7 @@ func readReceiver(p WebhookParser, webhook, ids gjson.Result) (receiver, error) 
 	if err != nil || w == nil {
 		return receiver{}, err
 	}
-	return receiver{w, p.Shown(w)}, nil
+	return receiver{w, callbacks.Shown(w)}, nil
 }
 
 // checkWebhookIDs holds that no endpoint can be registered yet: any ID is unknown.
@@ -42,11 +41,12 @@ func checkWebhookIDs(ids gjson.Result) error {
 	if !ids.IsArray() {
 		return typeError("webhook_ids", "an array", ids)
 	}
-	for _, id := range ids.Array() {
-		if id.Type != gjson.String {
-			return typeError("webhook_ids", "an array of strings", id)
-		}
-		return jobs.Errorf(jobs.CodeValue, "webhook_ids", "No webhook endpoint found with id '%s'. Name the receiver in 'webhook' instead.", id.Str)
+	all := ids.Array()
+	if len(all) == 0 {
+		return nil
 	}
-	return nil
+	if all[0].Type != gjson.String {
+		return typeError("webhook_ids", "an array of strings", all[0])
+	}
+	return jobs.Errorf(jobs.CodeValue, "webhook_ids", "No webhook endpoint found with id '%s'. Name the receiver in 'webhook' instead.", all[0].Str)
 }

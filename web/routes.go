@@ -41,7 +41,7 @@ func (s *Server) route(o Options) {
 		{http.MethodGet, "/v1/jobs", j.list},
 		{http.MethodGet, "/v1/jobs/:id", j.get},
 		{http.MethodPost, "/v1/jobs/:id/cancel", j.cancel},
-		{http.MethodGet, "/v1/jobs/:id/deliveries", j.deliveries},
+		{http.MethodGet, "/v1/jobs/:id/deliveries", j.listDeliveries},
 
 		{http.MethodGet, "/v1/events", e.list},
 		{http.MethodGet, "/v1/webhooks/default/secret", w.secret},

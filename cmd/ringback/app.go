@@ -203,15 +203,12 @@ func (a *app) openHTTP(context.Context) error {
 	for _, key := range a.cfg.Auth.Keys {
 		keys = append(keys, key.Reveal())
 	}
-	handler := web.New(web.Options{
-		Jobs: service, Callbacks: tmpService{callbacks.NewService(callbacks.ServiceOptions{Records: a.store, Rules: a.rules()})},
+	a.http = web.HTTPServer(web.New(web.Options{
+		Jobs: service, Callbacks: callbacks.NewService(callbacks.ServiceOptions{Records: a.store, Rules: a.rules()}),
 		Keys: keys, PublicURL: a.URL(), BodyBytes: int64(a.cfg.Limits.BodyBytes), FileBytes: int64(a.cfg.Limits.FileBytes),
 		Ready: a.ready, Log: a.log, Now: time.Now, Version: version(),
-	})
-	a.http = &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
-	}
+	}))
+	a.http.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
 	return nil
 }
 

@@ -24,7 +24,7 @@ func (c *Client) send(ctx context.Context, request call) (*http.Response, error)
 		wait := delay/2 + rand.N(delay) // jitter, so that clients do not come back at once
 		again := err != nil
 		if err == nil {
-			err, again, wait = c.refused(answer, wait)
+			again, wait, err = c.refused(answer, wait)
 		}
 		if ctx.Err() != nil || !again || try == clientTries {
 			return nil, err
@@ -70,7 +70,7 @@ func (c *Client) once(ctx context.Context, request call) (*http.Response, error)
 
 // refused reads an error answer and tells whether, and after what time, the
 // same call may do better.
-func (c *Client) refused(answer *http.Response, wait time.Duration) (err error, again bool, after time.Duration) {
+func (c *Client) refused(answer *http.Response, wait time.Duration) (again bool, after time.Duration, err error) {
 	defer answer.Body.Close()
 	retryAfter, told := retryAfter(answer.Header)
 	switch {
@@ -80,7 +80,7 @@ func (c *Client) refused(answer *http.Response, wait time.Duration) (err error, 
 	default:
 		again = answer.StatusCode >= 500
 	}
-	return readAPIError(answer), again, min(max(wait, retryAfter), longestRetryDelay)
+	return again, min(max(wait, retryAfter), longestRetryDelay), readAPIError(answer)
 }
 
 // retryAfter reads whole seconds; a date is not understood and told is false.

@@ -24,7 +24,7 @@ func (q *Queue) ring(ctx context.Context, lane string) error {
 // listen rings this process's lanes when another process publishes, until ctx ends. The client reconnects by itself.
 func (q *Queue) listen(ctx context.Context) {
 	sub := q.redis.Subscribe(ctx, ringChannel)
-	defer sub.Close()
+	defer func() { _ = sub.Close() }() // it only says that it was closed before
 	rings := sub.Channel(redis.WithChannelSize(len(q.lanes) + 64))
 	for {
 		select {

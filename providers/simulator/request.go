@@ -6,14 +6,13 @@ import (
 	"net/http"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ringback/ringback/rawjson"
 )
 
 const (
 	// maxBody is the longest request body; beyond it the answer is 413.
-	maxBody = 64 << 20
-	// maxDepth bounds the nesting of a body, as encoding/json does: the
-	// validator recurses, and a Go stack that overflows ends the process.
-	maxDepth = 10_000
+	maxBody  = 64 << 20
 	maxN     = 8
 	maxCount = 1 << 30
 )
@@ -74,7 +73,7 @@ func tooLarge() *problem {
 
 // parse reads the body's fields and settles the model.
 func (c *call) parse(rt route) *problem {
-	if tooDeep(c.body) || !gjson.ValidBytes(c.body) {
+	if !rawjson.Valid(c.body) {
 		return badRequest("", "", "We could not parse the JSON body of your request. Send a valid JSON object.")
 	}
 	root := gjson.ParseBytes(c.body)
@@ -172,29 +171,4 @@ func integer(field gjson.Result, name string, low, high, fallback int) (int, *pr
 		return 0, badRequest(name, "integer_above_max_value", "Invalid '%s': use %d or less.", name, high)
 	}
 	return int(field.Num), nil
-}
-
-// tooDeep says whether the brackets outside strings nest too deeply. A body of
-// fewer bytes than twice the limit is worth no look.
-func tooDeep(body []byte) bool {
-	if len(body) < 2*maxDepth {
-		return false
-	}
-	depth, quoted := 0, false
-	for i := 0; i < len(body); i++ {
-		switch b := body[i]; {
-		case b == '"':
-			quoted = !quoted
-		case quoted && b == '\\':
-			i++
-		case quoted:
-		case b == '[' || b == '{':
-			if depth++; depth > maxDepth {
-				return true
-			}
-		case b == ']' || b == '}':
-			depth--
-		}
-	}
-	return false
 }

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// write prints the table, and writes the JSON where it is asked for.
+func write(result Result, jsonPath string, stdout io.Writer) error {
+	if jsonPath == "-" {
+		return writeJSON(result, stdout)
+	}
+	if err := writeTable(result, stdout); err != nil || jsonPath == "" {
+		return err
+	}
+	file, err := os.Create(jsonPath)
+	if err != nil {
+		return err
+	}
+	return errors.Join(writeJSON(result, file), file.Close())
+}
+
+func writeJSON(result Result, w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(result)
+}
+
+func writeTable(r Result, w io.Writer) error {
+	rows := append(batchRows(r), otherRows(r)...)
+	if _, err := io.WriteString(w, formatTable([]string{"measured", "value", "goal"}, rows)); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, footnotes(r))
+	return err
+}
+
+func batchRows(r Result) [][]string {
+	lines := thousands(r.Plan.Lines)
+	return [][]string{
+		{"batch of " + lines + " lines, Ringback [1]", fmt.Sprintf("%.0f lines/s (%.0f with the upload)", r.Ringback.LinesPerSecond, r.Ringback.WithUpload), ""},
+		{"the same file, bare Go client loop [2]", fmt.Sprintf("%.0f lines/s", r.Bare.LinesPerSecond), ""},
+		{"Ringback's share of the bare loop [3]", fmt.Sprintf("%.2f %s", r.Share, shares(r.Pairs)), "0.7"},
+		{"CPU seconds a line, Ringback", fmt.Sprintf("%.6f", r.Ringback.CPUPerLine), ""},
+		{"CPU seconds a line, bare loop", fmt.Sprintf("%.6f", r.Bare.CPUPerLine), ""},
+		{"simulator alone [4]", fmt.Sprintf("%.0f calls/s", r.Capacity.Alone), ""},
+		{"simulator alone / Ringback", fmt.Sprintf("%.1f", r.Capacity.OverRingback), "at least 3"},
+		{"simulator alone / bare loop", fmt.Sprintf("%.1f", r.Capacity.OverBare), ""},
+		{"memory high-water, " + lines + " lines", megabytes(r.Ringback.PeakMemory), "below 150 MB"},
+	}
+}
+
+func otherRows(r Result) [][]string {
+	slowest := 0.0
+	for _, kill := range r.Crash.Kills {
+		slowest = max(slowest, kill.ToResumed)
+	}
+	return [][]string{
+		{fmt.Sprintf("memory high-water, file of %s", megabytes(r.Large.FileBytes)), megabytes(r.Large.Peak), ""},
+		{"generation to callback, idle", latencyText(r.Idle), "p50 10 ms"},
+		{fmt.Sprintf("generation to callback, %d a second [5]", r.Plan.Rate), latencyText(r.Loaded), ""},
+		{fmt.Sprintf("CPU while idle, %s", r.Plan.IdleFor), fmt.Sprintf("%.2f %% of a core", 100*r.IdleCPU), "1 %"},
+		{"kill -9, restart to first resumed line [6]", fmt.Sprintf("%.0f ms, slowest of %d", slowest, len(r.Crash.Kills)), "5,000 ms"},
+		{"calls repeated after kill -9 [6]", fmt.Sprintf("%d of %s lines", r.Crash.Repeated, thousands(r.Crash.Lines)), fmt.Sprintf("at most %s", thousands(r.Crash.Bound))},
+		{"lines answered exactly once, status 200", fmt.Sprintf("%s of %s", thousands(r.lines()), thousands(r.lines())), "all"},
+		{"callbacks verified", fmt.Sprintf("%s of %s", thousands(r.Callbacks.Verified), thousands(r.Callbacks.Expected)), "all"},
+	}
+}
+
+// lines is all that Ringback ran; a single one missing ends the bench with an
+// error instead of a table.
+func (r *Result) lines() int {
+	return r.Plan.Lines*r.Plan.Pairs + r.Large.Lines + r.Crash.Lines
+}
+
+func footnotes(r Result) string {
+	return fmt.Sprintf(`
+1. From the submission to the callback at the receiver; serve, simulator and receiver share the machine. Concurrency %d.
+2. net/http with kept connections: posts each body, reads the whole answer, writes a line, one fsync at the end. Same concurrency, a process of its own. It keeps no state and cannot resume.
+3. Median of %d interleaved pairs (each in brackets).
+4. Calls by the simulator's own CPU time (%.0f for each second of a core) times %d cores, under a raw client with %d connections: what it serves with the machine to itself. By the clock, with that client beside it on the same cores, it served %.0f calls/s.
+5. Open loop for %s; counted from the time at which each was due.
+6. %s lines, upstream with %s to the first token; killed %d times. Bound: calls in flight and one flush for each kill. The first resumed line is seen by polling each %s.
+
+%s
+`, r.Plan.Concurrency, len(r.Pairs), r.Capacity.PerCore, r.Machine.Cores, r.Plan.Concurrency, r.Capacity.Seen,
+		r.Plan.LoadFor, thousands(r.Crash.Lines), crashTTFT, len(r.Crash.Kills), pollEvery, r.machineLine())
+}
+
+func (r *Result) machineLine() string {
+	return r.Machine.String() + "; `" + r.Machine.Command + "`"
+}
