@@ -8,16 +8,11 @@ import (
 	"github.com/ringback/ringback/jobs"
 )
 
-// knownEvents are the events of jobs, which a webhook on a submission can ask for.
+// knownEvents are the events that jobs fire. A filter for anything else would wait in silence, so it is refused.
 func knownEvents() []string {
 	return []string{
-		"batch.created", "batch.in_progress", "batch.progress",
 		"batch.completed", "batch.failed", "batch.expired", "batch.cancelled",
-		"fine_tuning.job.created", "fine_tuning.job.running", "fine_tuning.job.progress",
-		"fine_tuning.job.succeeded", "fine_tuning.job.failed", "fine_tuning.job.cancelled",
-		"generation.in_progress", "generation.progress",
 		"generation.completed", "generation.failed", "generation.cancelled",
-		"response.completed", "response.failed", "response.cancelled", "response.incomplete",
 	}
 }
 

@@ -2,7 +2,7 @@ package main
 
 import "encoding/json"
 
-// Webhook is the callback that a submission names; delivery.md's field of the
+// Webhook is the callback that a submission names; the field of the
 // same name.
 type Webhook struct {
 	URL     string            `json:"url"`

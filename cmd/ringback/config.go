@@ -92,16 +92,6 @@ type CallbacksConfig struct {
 	Workers             int             `yaml:"workers"`
 }
 
-// OpenPorts are the ports that callbacks may reach: AllowPorts, and 80 where
-// plain http is allowed.
-func (c CallbacksConfig) OpenPorts() []PortRange {
-	ports := append([]PortRange(nil), c.AllowPorts...)
-	if c.AllowHTTP {
-		ports = append(ports, PortRange{From: 80, To: 80})
-	}
-	return ports
-}
-
 // ProviderConfig is one upstream. Concurrency and the limits a minute hold
 // for each model; zero limits mean none.
 type ProviderConfig struct {

@@ -2,11 +2,12 @@ package main
 
 import (
 	"crypto/x509"
-	"encoding/base64"
 	"os"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ringback/ringback/callbacks"
 )
 
 // longestTimeout bounds one attempt of a callback, so that slow receivers do
@@ -19,10 +20,9 @@ func (l *configLoader) checkCallbacks(c CallbacksConfig) {
 		l.require(wait >= 0, "callbacks.schedule["+strconv.Itoa(i)+"]", "is below zero")
 	}
 	l.require(c.Timeout > 0 && c.Timeout <= longestTimeout, "callbacks.timeout", "is %s: it must be above 0s and at most 30s", shortDuration(c.Timeout))
-	l.require(len(c.OpenPorts()) > 0, "callbacks.allow_ports", "is empty: no callback could go anywhere; write [443]")
 	l.checkSignatureHeader(c.BodySignatureHeader)
 	if c.SigningSecret != "" {
-		l.require(isSigningSecret(c.SigningSecret), "callbacks.signing_secret", "is not whsec_ and the base64 of 24 to 64 bytes")
+		l.require(callbacks.CheckSecret(c.SigningSecret.Reveal()) == nil, "callbacks.signing_secret", "is not whsec_ and the base64 of 24 to 64 bytes")
 	}
 	if c.CAFile != "" {
 		l.checkCAFile(c.CAFile)
@@ -44,12 +44,6 @@ func (l *configLoader) checkSignatureHeader(name string) {
 func isHeaderName(name string) bool {
 	const token = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	return name != "" && strings.Trim(name, token) == ""
-}
-
-func isSigningSecret(secret Secret) bool {
-	encoded, prefixed := strings.CutPrefix(secret.Reveal(), "whsec_")
-	raw, err := base64.StdEncoding.DecodeString(encoded)
-	return prefixed && err == nil && len(raw) >= 24 && len(raw) <= 64
 }
 
 func (l *configLoader) checkCAFile(path string) {

@@ -53,20 +53,17 @@ func TestDefaultsRunAsTheyAre(t *testing.T) {
 	require.Empty(t, cfg.Providers)
 }
 
-// The contract in delivery.md: strict until the operator opens it.
+// Strict until the operator opens it.
 func TestCallbackDefaultsAreStrict(t *testing.T) {
 	t.Parallel()
 	cfg, _, err := LoadConfig(ConfigSources{NoFile: true})
 	require.NoError(t, err)
 	require.False(t, cfg.Callbacks.AllowHTTP)
 	require.Empty(t, cfg.Callbacks.AllowCIDRs)
-	require.Equal(t, []PortRange{{443, 443}}, cfg.Callbacks.OpenPorts())
+	require.Empty(t, cfg.Callbacks.AllowPorts, "443 alone")
 	require.Equal(t, []time.Duration{0, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 8 * time.Hour}, cfg.Callbacks.Schedule)
 	require.Equal(t, 10*time.Second, cfg.Callbacks.Timeout)
 	require.Equal(t, "X-Ringback-Signature", cfg.Callbacks.BodySignatureHeader)
-
-	cfg.Callbacks.AllowHTTP = true
-	require.Equal(t, []PortRange{{443, 443}, {80, 80}}, cfg.Callbacks.OpenPorts())
 }
 
 // treeKeys lists the dotted keys of a YAML tree; a list is one key.

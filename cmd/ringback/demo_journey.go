@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -141,7 +142,7 @@ func (j *journey) receive(callback Callback) error {
 		return fmt.Errorf("a callback came for %q, which the demo did not submit", id)
 	case event != kind+".completed":
 		return fmt.Errorf("%s was called back with %s, not %s.completed", id, event, kind)
-	case callback.Method != "POST" || callback.Path != "/hooks/"+kind:
+	case callback.Method != http.MethodPost || callback.Path != "/hooks/"+kind:
 		return fmt.Errorf("the callback of %s came as %s %s", id, callback.Method, callback.Path)
 	case callback.Header.Get(demoTokenHeader) != j.token || callback.Header.Get("X-Demo-Job") != kind:
 		return fmt.Errorf("the callback of %s lacks its custom headers", id)
