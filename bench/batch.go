@@ -47,6 +47,7 @@ func measureBatch(ctx context.Context, l *lab, result *Result) error {
 		if pair.Ringback, err = l.ringbackRun(ctx, result.Plan); err != nil {
 			return err
 		}
+		result.Answered += result.Plan.Lines
 		pair.Share = pair.Ringback.LinesPerSecond / pair.Bare.LinesPerSecond
 		l.say("pair %d of %d: bare %.0f lines/s, Ringback %.0f, share %.2f",
 			n+1, result.Plan.Pairs, pair.Bare.LinesPerSecond, pair.Ringback.LinesPerSecond, pair.Share)

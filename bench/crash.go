@@ -64,8 +64,11 @@ func measureCrash(ctx context.Context, l *lab, result *Result) (err error) {
 		l.say("killed at line %d: listening after %.0f ms, resumed after %.0f ms", kill.AtLine, kill.ToReady, kill.ToResumed)
 		result.Crash.Kills = append(result.Crash.Kills, kill)
 	}
-	result.Crash.Repeated, err = trial.finish()
-	return err
+	if result.Crash.Repeated, err = trial.finish(); err != nil {
+		return err
+	}
+	result.Answered += size.CrashLines
+	return nil
 }
 
 // crashTrial is one batch and the processes that work on it, one after the

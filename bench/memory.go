@@ -44,6 +44,7 @@ func measureMemory(ctx context.Context, l *lab, result *Result) (err error) {
 	if err := server.checkBatch(id, size.LargeLines); err != nil {
 		return err
 	}
+	result.Answered += size.LargeLines
 	result.Large = Memory{Lines: size.LargeLines, FileBytes: info.Size()}
 	result.Large.Peak, err = server.peakMemory()
 	return err

@@ -24,6 +24,9 @@ type Result struct {
 	Loaded   Latency `json:"generation_loaded"`
 	Crash    Crash   `json:"crash"`
 
+	// Answered is how many lines Ringback's output files have been found to
+	// hold, each exactly once and with status 200. Any other line ends the run.
+	Answered  int   `json:"lines_answered"`
 	Callbacks tally `json:"callbacks"`
 }
 
@@ -60,6 +63,9 @@ func (r *Result) verdict() error {
 	var wrong []error
 	for _, refused := range r.Callbacks.Refused {
 		wrong = append(wrong, errors.New(refused))
+	}
+	if r.Answered != r.lines() {
+		wrong = append(wrong, fmt.Errorf("%d lines were submitted, %d answered", r.lines(), r.Answered))
 	}
 	if r.Callbacks.Verified != r.Callbacks.Expected {
 		wrong = append(wrong, fmt.Errorf("%d callbacks were owed, %d came and verified", r.Callbacks.Expected, r.Callbacks.Verified))

@@ -86,9 +86,9 @@ func TestOpenAISeesTypedErrors(t *testing.T) {
 			return err
 		}, 400, openai.Error{Type: request, Param: "file", Message: "Invalid file format for Batch API. Must be .jsonl"}},
 		{"route that is not there", func(ctx context.Context, client openai.Client) error {
-			_, err := client.Models.List(ctx)
+			_, err := client.VectorStores.List(ctx, openai.VectorStoreListParams{})
 			return err
-		}, 404, openai.Error{Type: request, Code: "unknown_url", Message: "Invalid URL (GET /v1/models)"}},
+		}, 404, openai.Error{Type: request, Code: "unknown_url", Message: "Invalid URL (GET /v1/vector_stores)"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -54,6 +54,11 @@ func (s *server) clean() {
 		s.kill9()
 	}
 	s.http.CloseIdleConnections()
+	for _, bad := range []string{"DATA RACE", "panic:", "panicked", "fatal error:"} {
+		if bytes.Contains(s.log(), []byte(bad)) {
+			s.t.Errorf("the server's log speaks of %q", bad)
+		}
+	}
 	if s.t.Failed() {
 		s.t.Logf("the end of the server's log:\n%s", tail(s.log(), 6000))
 	}

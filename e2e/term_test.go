@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptrace"
 	"os/exec"
@@ -96,6 +97,26 @@ func TestSIGTERMEndsLongPolls(t *testing.T) {
 	t.Logf("the poll was answered %s after SIGTERM, the server ended after %s", answered.Round(time.Millisecond), took.Round(time.Millisecond))
 	require.Less(t, answered, grace/2, "long polls are answered at once")
 	require.Less(t, took, grace+grace/2, "the grace period is one for all")
+}
+
+// The grace period is one for all: a client that never ends its upload and a call that never ends share it.
+func TestSIGTERMHasOneGracePeriod(t *testing.T) {
+	const grace = 2 * time.Second
+	up := startUpstream(t, func(string) reply { return reply{wait: time.Hour} })
+	s := startServer(t, up.provider(""), "server.shutdown_grace=2s")
+	s.generate("wait", "")
+	eventually(t, "the call is in flight", func() bool { return up.busy() == 1 })
+	connection := s.dial()
+	_, err := fmt.Fprintf(connection, "POST /v1/files HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000\r\n\r\n"+
+		"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.jsonl\"\r\n\r\n{")
+	require.NoError(t, err)
+	eventually(t, "the upload has begun", func() bool { return len(s.blobs()) == 1 })
+	code, took := s.stop()
+	require.Zero(t, code)
+	t.Logf("stopped in %s with a grace period of %s", took.Round(time.Millisecond), grace)
+	require.Less(t, took, grace+grace/2)
+	s.restart()
+	require.Empty(t, s.blobs(), "half an upload leaves nothing")
 }
 
 // poll waits for news of a job; sent is closed once the request is on its way.

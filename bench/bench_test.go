@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// buildBench gives the program as `go run ./bench` would run it.
+func buildBench(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "bench")
+	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
+	require.NoError(t, err, string(out))
+	return program
+}
+
+// benchIn runs the bench with its temporary files in a folder of the test's.
+func benchIn(t *testing.T, program, folder string, args ...string) (cmd *exec.Cmd, stdout *bytes.Buffer) {
+	t.Helper()
+	stdout = new(bytes.Buffer)
+	cmd = exec.CommandContext(t.Context(), program, args...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+folder)
+	cmd.Stdout = stdout
+	return cmd, stdout
+}
+
+// requireNothingLeft checks that no file and no process of a run is left. What
+// a run starts has a path in its folder on its command line.
+func requireNothingLeft(t *testing.T, folder string) {
+	t.Helper()
+	left, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	require.Empty(t, left)
+	commands, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	require.NoError(t, err)
+	require.NotEmpty(t, commands)
+	for _, path := range commands {
+		if text, err := os.ReadFile(path); err == nil { // the process may have ended meanwhile
+			require.NotContains(t, string(text), folder)
+		}
+	}
+}
+
+func TestShortRunMeasuresEverything(t *testing.T) {
+	t.Parallel()
+	program, folder := buildBench(t), t.TempDir()
+	path := filepath.Join(t.TempDir(), "result.json")
+	cmd, stdout := benchIn(t, program, folder, "--short", "--json", path)
+	var progress bytes.Buffer
+	cmd.Stderr = &progress
+	require.NoError(t, cmd.Run(), "%s%s", &progress, stdout)
+
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var result Result
+	require.NoError(t, json.Unmarshal(text, &result))
+	size := shortPlan()
+	require.Equal(t, size, result.Plan)
+	require.Len(t, result.Pairs, size.Pairs)
+	require.Equal(t, size.Lines*size.Pairs+size.LargeLines+size.CrashLines, result.Answered)
+	require.Equal(t, size.Pairs+2+size.IdleJobs+result.Loaded.Count, result.Callbacks.Verified)
+	require.Equal(t, result.Callbacks.Expected, result.Callbacks.Verified)
+	require.Len(t, result.Crash.Kills, size.Kills)
+	require.Greater(t, result.Crash.Kills[0].AtLine, 0)
+	require.GreaterOrEqual(t, result.Pairs[0].Bare.Calls, size.Lines)
+	for name, value := range map[string]float64{
+		"share": result.Share, "capacity": result.Capacity.Alone, "headroom": result.Capacity.OverRingback,
+		"CPU": result.Ringback.CPUPerLine, "bare CPU": result.Bare.CPUPerLine, "idle": result.Idle.P50, "loaded": result.Loaded.P99,
+		"memory": float64(result.Ringback.PeakMemory), "large memory": float64(result.Large.Peak),
+		"resumed": result.Crash.Kills[0].ToResumed,
+	} {
+		require.Positive(t, value, name)
+	}
+	table := stdout.String()
+	require.True(t, strings.HasPrefix(table, "| measured "), table)
+	require.Contains(t, table, "go run ./bench --short --json")
+	requireNothingLeft(t, folder)
+}
+
+func TestInterruptStopsWhatWasStarted(t *testing.T) {
+	t.Parallel()
+	program, folder := buildBench(t), t.TempDir()
+	cmd, stdout := benchIn(t, program, folder)
+	progress, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	words := make(chan string, 1)
+	go func() {
+		var all []byte
+		interrupted := false
+		buffer := make([]byte, 4096)
+		for {
+			n, err := progress.Read(buffer)
+			all = append(all, buffer[:n]...)
+			if !interrupted && bytes.Contains(all, []byte("the simulator alone")) {
+				interrupted = true
+				_ = cmd.Process.Signal(syscall.SIGINT)
+			}
+			if err != nil {
+				words <- string(all)
+				return
+			}
+		}
+	}()
+	var said string
+	select {
+	case said = <-words:
+	case <-time.After(2 * time.Minute):
+		t.Fatal("the bench did not end after SIGINT")
+	}
+	require.Error(t, cmd.Wait())
+	require.Equal(t, 1, cmd.ProcessState.ExitCode(), said)
+	require.Contains(t, said, "bench: the simulator alone: interrupt")
+	require.Empty(t, stdout.String())
+	requireNothingLeft(t, folder)
+}
