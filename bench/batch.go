@@ -86,7 +86,7 @@ func (l *lab) bareRun(ctx context.Context, size plan) (run Run, err error) {
 
 func (l *lab) ringbackRun(ctx context.Context, size plan) (run Run, err error) {
 	data := l.freshData()
-	defer os.RemoveAll(data)
+	defer remove(data, &err)
 	server, err := l.serve(ctx, data, l.simulator, size.Concurrency)
 	if err != nil {
 		return run, err

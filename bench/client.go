@@ -23,6 +23,8 @@ func newClient(base string) *client {
 	return &client{base: base, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}
 }
 
+var errUploadEnded = errors.New("the upload has ended")
+
 // batch is what the bench reads of a batch.
 type batch struct {
 	ID           string `json:"id"`
@@ -44,11 +46,18 @@ func (c *client) upload(ctx context.Context, path string) (string, error) {
 	reader, writer := io.Pipe()
 	form := multipart.NewWriter(writer)
 	written := make(chan error, 1)
-	go func() { written <- writer.CloseWithError(writeForm(form, file)) }()
+	go func() {
+		err := writeForm(form, file)
+		_ = writer.CloseWithError(err) // always nil
+		written <- err
+	}()
 	var created struct{ ID string }
 	err = c.do(ctx, http.MethodPost, "/v1/files", form.FormDataContentType(), reader, &created)
-	_ = reader.CloseWithError(errors.New("the upload has ended"))
-	<-written
+	// A server that refuses early leaves the rest unread, and the writer waiting.
+	_ = reader.CloseWithError(errUploadEnded)
+	if failed := <-written; err == nil && !errors.Is(failed, errUploadEnded) {
+		err = failed
+	}
 	return created.ID, err
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 )
 
@@ -46,7 +45,7 @@ func measureCrash(ctx context.Context, l *lab, result *Result) (err error) {
 	}
 	defer func() { err = errors.Join(err, upstream.stop()) }()
 	trial := &crashTrial{lab: l, ctx: ctx, size: size, data: l.freshData(), upstream: upstream}
-	defer os.RemoveAll(trial.data)
+	defer remove(trial.data, &err)
 	defer func() {
 		if trial.server != nil {
 			trial.server.close(&err)

@@ -77,5 +77,9 @@ func (l *lab) say(format string, args ...any) {
 	fmt.Fprintf(l.progress, "%6.1fs  %s\n", time.Since(l.started).Seconds(), fmt.Sprintf(format, args...))
 }
 
+// remove takes a file or folder away before the end of the run, for a defer:
+// the next part begins on a disk that has nothing of the last one to write.
+func remove(path string, err *error) { *err = errors.Join(*err, os.RemoveAll(path)) }
+
 // path is a file in the temporary folder.
 func (l *lab) path(name string) string { return filepath.Join(l.folder, name) }

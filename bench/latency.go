@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -24,7 +23,7 @@ type Latency struct {
 // under load.
 func measureLatency(ctx context.Context, l *lab, result *Result) (err error) {
 	data := l.freshData()
-	defer os.RemoveAll(data)
+	defer remove(data, &err)
 	server, err := l.serve(ctx, data, l.simulator, result.Plan.Concurrency)
 	if err != nil {
 		return err

@@ -102,7 +102,7 @@ func exchange(ctx context.Context, address string, next func() []byte) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // whatever it had to say has been read
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	answers := bufio.NewReaderSize(conn, 16<<10)
 	for request := next(); request != nil; request = next() {

@@ -19,8 +19,8 @@ type Memory struct {
 func measureMemory(ctx context.Context, l *lab, result *Result) (err error) {
 	size := result.Plan
 	path, data := l.path("large.jsonl"), l.freshData()
-	defer os.Remove(path)
-	defer os.RemoveAll(data)
+	defer remove(path, &err)
+	defer remove(data, &err)
 	if err := writeInput(path, size.LargeLines, []json.RawMessage{largeBody(size.LargeLine)}); err != nil {
 		return err
 	}

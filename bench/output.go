@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strconv"
 	"strings"
 )
@@ -55,7 +56,7 @@ func checkLine(text []byte) (int, error) {
 	if err := json.Unmarshal(text, &line); err != nil {
 		return 0, err
 	}
-	if line.Response.StatusCode != 200 {
+	if line.Response.StatusCode != http.StatusOK {
 		return 0, fmt.Errorf("%s was answered with status %d", line.CustomID, line.Response.StatusCode)
 	}
 	if choices := line.Response.Body.Choices; len(choices) == 0 || choices[0].Message.Content == "" {

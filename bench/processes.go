@@ -56,8 +56,8 @@ func startProcess(ctx context.Context, name, folder, announce, program string, a
 
 func (p *process) watch() {
 	defer close(p.ended)
-	err := p.cmd.Wait()
-	p.cancel(fmt.Errorf("%s ended (%v); its last words:\n%s", p.name, err, p.output.tail()))
+	_ = p.cmd.Wait() // the state says it
+	p.cancel(fmt.Errorf("%s ended (%s); its last words:\n%s", p.name, p.cmd.ProcessState, p.output.tail()))
 }
 
 func (p *process) ready() error {
