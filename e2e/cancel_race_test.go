@@ -23,7 +23,7 @@ func TestCancelAtAnyMoment(t *testing.T) {
 	outcomes := map[string]int{}
 	for round := range rounds {
 		batch := s.batch(file, hook.field())
-		time.Sleep(time.Duration(random.IntN(60)) * time.Millisecond)
+		time.Sleep(time.Duration(random.IntN(120)) * time.Millisecond)
 		a, err := s.do("POST", "/v1/batches/"+batch+"/cancel", nil)
 		require.NoError(t, err)
 		if round%4 == 3 {

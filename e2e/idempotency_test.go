@@ -3,6 +3,8 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -44,7 +46,8 @@ func TestSameKeyFiftyTimesAtOnce(t *testing.T) {
 			require.Len(t, s.read(row.list).get("data").Array(), row.made)
 		})
 	}
-	require.Len(t, s.blobs(), 2, "uploads that were answered from the key leave no bytes")
+	uploads := slices.DeleteFunc(s.blobs(), func(path string) bool { return filepath.Base(path) == "output" })
+	require.Len(t, uploads, 2, "uploads that were answered from the key leave no bytes")
 }
 
 // atOnce sends a request n times and gives the one answer that all who were answered heard; the others were told to

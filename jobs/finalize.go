@@ -153,16 +153,20 @@ type lineStream struct {
 	rest []byte
 }
 
-func (l *lineStream) Read(p []byte) (int, error) {
-	if len(l.rest) == 0 {
-		line, err := l.from.next()
-		if err != nil {
-			return 0, err
+// Read fills p with as many lines as fit: a write for each line would cost more than the line.
+func (l *lineStream) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		if len(l.rest) == 0 {
+			line, err := l.from.next()
+			if err != nil {
+				return n, err
+			}
+			l.rest = append(line, '\n')
 		}
-		l.rest = append(line, '\n')
+		m := copy(p[n:], l.rest)
+		l.rest = l.rest[m:]
+		n += m
 	}
-	n := copy(p, l.rest)
-	l.rest = l.rest[n:]
 	return n, nil
 }
 

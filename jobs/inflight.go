@@ -54,17 +54,25 @@ func (f *inFlight) jobs() []Ref {
 	return refs
 }
 
-// interrupt ends the work that the jobs' states have made useless.
+// interrupt ends the work that the jobs' states have made useless. Work on a job whose state was not asked for, because
+// it began meanwhile, goes on.
 func (f *inFlight) interrupt(states map[Ref]Status) (n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for w := range f.works {
-		if !w.wanted(states[w.job]) {
+		if state, asked := states[w.job]; asked && !w.wanted(state) {
 			w.cancel(errInterrupted)
 			n++
 		}
 	}
 	return n
+}
+
+// alone tells whether one attempt is all that is in hand.
+func (f *inFlight) alone() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.works) <= 1
 }
 
 func unlessEnded(s Status) bool { return s != "" && !s.Terminal() }
@@ -96,6 +104,11 @@ func (r *Runner) watchOnce(ctx context.Context) (n int, err error) {
 	states, err := r.Store.Statuses(ctx, refs)
 	if err != nil {
 		return 0, err
+	}
+	for _, ref := range refs {
+		if _, found := states[ref]; !found {
+			states[ref] = "" // a row that is gone: nobody wants its work
+		}
 	}
 	return r.inFlight.interrupt(states), nil
 }

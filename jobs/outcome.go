@@ -38,7 +38,6 @@ func (s *shardRun) outcome(number int64, line []byte, answer providers.Answer, f
 	default:
 		l.Text = unanswered(id, string(failed.Kind), failed.Message)
 	}
-	l.Bytes = int64(len(l.Text))
 	return l
 }
 
@@ -46,7 +45,6 @@ func (s *shardRun) crashed(number int64, line []byte) Line {
 	l := Line{ProjectID: s.job.ProjectID, JobID: s.job.ID, Line: number}
 	l.Text = unanswered(gjson.GetBytes(line, "custom_id").Raw, "claimed_too_often",
 		"Work on this request was begun "+strconv.Itoa(MaxClaims)+" times and never came to an end; it is not tried again.")
-	l.Bytes = int64(len(l.Text))
 	return l
 }
 

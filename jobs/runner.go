@@ -107,10 +107,14 @@ func (r *Runner) workJob(ctx context.Context, j Job) {
 	defer leave()
 	err := r.step(calls, j)
 	switch {
-	case err == nil, errors.Is(err, ErrStale), calls.Err() != nil:
+	case err == nil, errors.Is(err, ErrStale), ctx.Err() != nil:
+	case calls.Err() != nil: // interrupted: the row has ended, or else it is due again at once
+		r.insist(ctx, func() error {
+			return r.move(ctx, j, func(now *Job) (Effects, error) { return now.look(At(r.Now())) })
+		})
 	default:
 		r.Log.Error("a job's attempt failed; it will be tried again", "job", j.ID, "status", j.Status, "err", err)
-		r.postpone(calls, j)
+		r.postpone(ctx, j)
 	}
 }
 

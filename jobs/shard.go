@@ -27,7 +27,6 @@ type Line struct {
 	JobID     string
 	Line      int64
 	OK        bool   // a 2xx answer: output file; otherwise the error file
-	Bytes     int64  // length of Text
 	Text      []byte // one JSON object, without a newline
 	providers.Usage
 }

@@ -155,14 +155,15 @@ func (s *shardRun) slot(ctx context.Context) (*providers.Slot, time.Time, error)
 	return slot, time.Time{}, err
 }
 
-// line brings one line to an outcome, with the retries that fit into a worker's patience.
+// line brings one line to an outcome, with the retries that fit into a worker's patience. Its slot is held until the
+// outcome has a place in the flusher: what is paid for and not kept is bounded by both.
 func (s *shardRun) line(ctx context.Context, slot *providers.Slot, number int64, line []byte) {
 	req := lineRequest(s.job, line)
 	for tries := s.tries(number); ; {
 		answer, err := s.provider.Do(ctx, req)
 		failed := providers.AsError(err)
-		slot.Release(failed, answer.Usage)
 		if ctx.Err() != nil && failed != nil {
+			slot.Release(failed, answer.Usage)
 			s.leave(time.Time{})
 			return
 		}
@@ -170,6 +171,9 @@ func (s *shardRun) line(ctx context.Context, slot *providers.Slot, number int64,
 		delay, again := s.retry(failed, tries)
 		if !again {
 			s.keep(ctx, s.outcome(number, line, answer, failed))
+		}
+		slot.Release(failed, answer.Usage)
+		if !again {
 			return
 		}
 		if slot = s.pause(ctx, delay); slot == nil {
@@ -221,7 +225,9 @@ func (s *shardRun) keep(ctx context.Context, l Line) {
 
 // waitKept returns when every outcome stands in the store: a shard ends with its rows, never before them.
 func (s *shardRun) waitKept(ctx context.Context) error {
-	s.r.flusher.hurry()
+	if s.r.inFlight.alone() {
+		s.r.flusher.hurry() // nothing else would fill the set
+	}
 	for range s.sent {
 		select {
 		case <-s.kept:

@@ -44,7 +44,7 @@ func running(t *testing.T, s *Store) jobs.Ref {
 }
 
 func line(ref jobs.Ref, n int64, ok bool, text string) jobs.Line {
-	return jobs.Line{ProjectID: ref.ProjectID, JobID: ref.ID, Line: n, OK: ok, Bytes: int64(len(text)), Text: []byte(text)}
+	return jobs.Line{ProjectID: ref.ProjectID, JobID: ref.ID, Line: n, OK: ok, Text: []byte(text)}
 }
 
 func TestJobsAreClaimedOnce(t *testing.T) {
@@ -186,7 +186,7 @@ func TestLinesArePagedByBytes(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	ref := running(t, s)
 	text := make([]byte, 3<<20)
-	for n := int64(1); n <= 3; n++ {
+	for n := int64(1); n <= 4; n++ {
 		_, err := s.RecordLines(t.Context(), []jobs.Line{line(ref, n, true, string(text))}, s.now())
 		require.NoError(t, err)
 	}
@@ -196,8 +196,8 @@ func TestLinesArePagedByBytes(t *testing.T) {
 	ok := true
 	page, err = s.Lines(t.Context(), jobs.LineQuery{Job: ref, OK: &ok})
 	require.NoError(t, err)
-	require.Len(t, page, 2, "8 MiB hold two of 3 MiB")
-	page, err = s.Lines(t.Context(), jobs.LineQuery{Job: ref, OK: &ok, After: page[1].Line})
+	require.Len(t, page, 3, "8 MiB are reached by the third of 3 MiB")
+	page, err = s.Lines(t.Context(), jobs.LineQuery{Job: ref, OK: &ok, After: page[2].Line})
 	require.NoError(t, err)
 	require.Len(t, page, 1)
 }

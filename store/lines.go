@@ -74,16 +74,16 @@ func insertLines(tx *gorm.DB, lines []jobs.Line) (jobs.Tally, error) {
 	return t, nil
 }
 
-const lineRow = "(?, ?, ?, ?, ?, ?)"
+const lineRow = "(?, ?, ?, ?, ?)"
 
 // insertSet is one statement; it gives the numbers of the lines that were new. It speaks to GORM's connection
 // directly: at this rate the query builder would cost more than the query.
 func insertSet(tx *gorm.DB, lines []jobs.Line) (map[int64]bool, error) {
-	query := "INSERT INTO lines (project_id, job_id, line, ok, bytes, text) VALUES " +
+	query := "INSERT INTO lines (project_id, job_id, line, ok, text) VALUES " +
 		strings.Repeat(lineRow+", ", len(lines)-1) + lineRow + " ON CONFLICT DO NOTHING RETURNING line"
-	args := make([]any, 0, len(lines)*6)
+	args := make([]any, 0, len(lines)*5)
 	for _, l := range lines {
-		args = append(args, l.ProjectID, l.JobID, l.Line, l.OK, l.Bytes, l.Text)
+		args = append(args, l.ProjectID, l.JobID, l.Line, l.OK, l.Text)
 	}
 	rows, err := tx.Statement.ConnPool.QueryContext(tx.Statement.Context, query, args...)
 	if err != nil {
@@ -128,35 +128,28 @@ const (
 	pageBytes = 8 << 20
 )
 
-// Lines reads a page of outcomes in the file's order. Its length is settled before any text is read.
+// Lines reads a page of outcomes in the file's order.
 func (s *Store) Lines(ctx context.Context, q jobs.LineQuery) ([]jobs.Line, error) {
-	var sizes []jobs.Line
-	if err := s.lines(ctx, q).Select("line, bytes").Order("line").Limit(pageRows).Find(&sizes).Error; err != nil || len(sizes) == 0 {
+	db := byJob(s.read(ctx).Model(&jobs.Line{}), q.Job).Where("line > ?", q.After).Order("line").Limit(pageRows)
+	switch {
+	case q.OK == nil:
+		db = db.Select("line, ok, CASE WHEN ok THEN x'' ELSE text END")
+	default:
+		db = db.Select("line, ok, text").Where("ok = ?", *q.OK)
+	}
+	rows, err := db.Rows()
+	if err != nil {
 		return nil, err
 	}
-	columns := "project_id, job_id, line, ok, bytes, text"
-	if q.OK == nil {
-		columns = "project_id, job_id, line, ok, bytes, CASE WHEN ok THEN x'' ELSE text END AS text"
-	}
+	defer rows.Close()
 	var page []jobs.Line
-	err := s.lines(ctx, q).Select(columns).Where("line <= ?", lastFitting(sizes)).Order("line").Find(&page).Error
-	return page, err
-}
-
-func (s *Store) lines(ctx context.Context, q jobs.LineQuery) *gorm.DB {
-	db := byJob(s.read(ctx), q.Job).Where("line > ?", q.After)
-	if q.OK != nil {
-		db = db.Where("ok = ?", *q.OK)
-	}
-	return db
-}
-
-func lastFitting(sizes []jobs.Line) int64 {
-	var sum int64
-	for i, l := range sizes {
-		if sum += l.Bytes; sum > pageBytes && i > 0 {
-			return sizes[i-1].Line
+	for size := 0; size < pageBytes && rows.Next(); {
+		l := jobs.Line{ProjectID: q.Job.ProjectID, JobID: q.Job.ID}
+		if err := rows.Scan(&l.Line, &l.OK, &l.Text); err != nil {
+			return nil, err
 		}
+		size += len(l.Text)
+		page = append(page, l)
 	}
-	return sizes[len(sizes)-1].Line
+	return page, rows.Err()
 }

@@ -9,18 +9,18 @@ import (
 // sweepRows is the most rows that one Due is asked for: the length of a page in the store.
 const sweepRows = 1000
 
-// sweep asks Due every interval until ctx ends, and at once when the lane ran empty while more was due.
+// sweep asks Due at once, then every interval until ctx ends, and whenever the lane ran empty while more was due.
 func (l *lane) sweep(ctx context.Context, every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
+		l.sweepAll(ctx)
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		case <-l.hungry:
 		}
-		l.sweepAll(ctx)
 	}
 }
 

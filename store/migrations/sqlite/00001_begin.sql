@@ -109,7 +109,6 @@ CREATE TABLE lines (
     job_id     TEXT    NOT NULL,
     line       INTEGER NOT NULL,
     ok         INTEGER NOT NULL,
-    bytes      INTEGER NOT NULL,
     text       BLOB    NOT NULL
 );
 CREATE UNIQUE INDEX lines_line ON lines (project_id, job_id, line);
