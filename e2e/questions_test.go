@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -14,21 +13,16 @@ import (
 // questionCount is the size of GSM8K's test set.
 const questionCount = 1319
 
-// questions is GSM8K's whole test set as a batch file, where RINGBACK_GSM8K names it or it lies beside the
-// repository; else the repository's own questions, repeated to as many lines.
+// questions is GSM8K's whole test set as a batch file, where RINGBACK_GSM8K names it; else the repository's own
+// questions, repeated to as many lines.
 func questions(t *testing.T) string {
 	t.Helper()
-	path := os.Getenv("RINGBACK_GSM8K")
-	named := path != ""
-	if !named {
-		path = "../../shared/data/gsm8k-batch.jsonl"
-	}
-	whole, err := os.ReadFile(path)
-	if err == nil {
+	if path := os.Getenv("RINGBACK_GSM8K"); path != "" {
+		whole, err := os.ReadFile(path)
+		require.NoError(t, err, "RINGBACK_GSM8K")
 		t.Log("questions of", path)
 		return string(whole)
 	}
-	require.True(t, !named && errors.Is(err, os.ErrNotExist), "RINGBACK_GSM8K: %v", err)
 	shipped, err := os.ReadFile("../cmd/ringback/demo/questions.jsonl")
 	require.NoError(t, err)
 	t.Log("the repository's questions, repeated")

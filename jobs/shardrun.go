@@ -34,8 +34,8 @@ func (r *Runner) WorkShards(ctx context.Context, texts []string) {
 func (r *Runner) workShard(ctx context.Context, s Shard) {
 	calls, leave := r.inFlight.enter(ctx, Ref{s.ProjectID, s.JobID}, whileInProgress)
 	defer leave()
-	run, err := r.runShard(calls, s)
-	due := At(r.Now())
+	run, err := r.runShard(ctx, calls, s)
+	due, keep := At(r.Now()), context.WithoutCancel(ctx) // an interrupt ends calls, never the keeping of what came of them
 	switch {
 	case err != nil && calls.Err() == nil:
 		r.Log.Error("a shard's attempt failed; it will be tried again", "shard", s.ID, "err", err)
@@ -43,12 +43,11 @@ func (r *Runner) workShard(ctx context.Context, s Shard) {
 		due = due.Add(backoff(s.Tries))
 	case err != nil:
 	case !run.open:
-		r.insist(calls, func() error { return r.finishShard(calls, s) })
+		r.insist(ctx, func() error { return r.finishShard(keep, s) })
 		return
 	default:
 		s.Retries, due = encode(run.left), max(due, At(run.next))
 	}
-	keep := context.WithoutCancel(calls)
 	r.insist(ctx, func() error { return r.Store.ReturnShard(keep, s, due) })
 }
 
@@ -60,8 +59,9 @@ func (r *Runner) finishShard(ctx context.Context, s Shard) error {
 	return err
 }
 
-// runShard calls the provider for each line that has no outcome yet.
-func (r *Runner) runShard(calls context.Context, s Shard) (*shardRun, error) {
+// runShard calls the provider for each line that has no outcome yet. calls ends when nobody wants the outcomes any more;
+// those that have come are kept all the same, as long as ctx lasts.
+func (r *Runner) runShard(ctx, calls context.Context, s Shard) (*shardRun, error) {
 	ref := Ref{s.ProjectID, s.JobID}
 	job, err := r.Store.Job(calls, ref)
 	if err != nil {
@@ -76,12 +76,12 @@ func (r *Runner) runShard(calls context.Context, s Shard) (*shardRun, error) {
 	if run.provider, err = r.Router.Route(job.Model); err != nil && s.Claims <= MaxClaims {
 		return nil, err
 	}
-	err = run.hand(calls, done)
+	err = run.hand(ctx, calls, done)
 	run.wg.Wait()
 	if err != nil {
 		return nil, err
 	}
-	return run, run.waitKept(calls)
+	return run, run.waitKept(ctx)
 }
 
 // shardRun is one attempt at a shard.
@@ -101,7 +101,7 @@ type shardRun struct {
 }
 
 // hand gives out the lines, each as soon as the limiter has a slot.
-func (s *shardRun) hand(calls context.Context, done map[int64]bool) error {
+func (s *shardRun) hand(ctx, calls context.Context, done map[int64]bool) error {
 	blob, err := s.r.Store.InputBlob(calls, Ref{s.job.ProjectID, s.job.InputFileID})
 	if err != nil {
 		return err
@@ -120,7 +120,7 @@ func (s *shardRun) hand(calls context.Context, done map[int64]bool) error {
 		if len(line) == 0 || done[lines.number] {
 			continue
 		}
-		if !s.call(calls, lines.number, bytes.Clone(line)) {
+		if !s.call(ctx, calls, lines.number, bytes.Clone(line)) {
 			return nil
 		}
 	}
@@ -128,9 +128,9 @@ func (s *shardRun) hand(calls context.Context, done map[int64]bool) error {
 }
 
 // call takes a slot and starts a line. False means that no more lines are to be handed out in this attempt.
-func (s *shardRun) call(calls context.Context, number int64, line []byte) bool {
+func (s *shardRun) call(ctx, calls context.Context, number int64, line []byte) bool {
 	if s.shard.Claims > MaxClaims {
-		s.keep(calls, s.crashed(number, line))
+		s.keep(ctx, s.crashed(number, line))
 		return true
 	}
 	if s.r.stopping() {
@@ -142,7 +142,7 @@ func (s *shardRun) call(calls context.Context, number int64, line []byte) bool {
 		s.leave(until)
 		return false
 	}
-	s.wg.Go(func() { s.line(calls, slot, number, line) })
+	s.wg.Go(func() { s.line(ctx, calls, slot, number, line) })
 	return true
 }
 
@@ -157,12 +157,12 @@ func (s *shardRun) slot(ctx context.Context) (*providers.Slot, time.Time, error)
 
 // line brings one line to an outcome, with the retries that fit into a worker's patience. Its slot is held until the
 // outcome has a place in the flusher: what is paid for and not kept is bounded by both.
-func (s *shardRun) line(ctx context.Context, slot *providers.Slot, number int64, line []byte) {
+func (s *shardRun) line(ctx, calls context.Context, slot *providers.Slot, number int64, line []byte) {
 	req := lineRequest(s.job, line)
 	for tries := s.tries(number); ; {
-		answer, err := s.provider.Do(ctx, req)
+		answer, err := s.provider.Do(calls, req)
 		failed := providers.AsError(err)
-		if ctx.Err() != nil && failed != nil {
+		if calls.Err() != nil && failed != nil {
 			slot.Release(failed, answer.Usage)
 			s.leave(time.Time{})
 			return
@@ -176,7 +176,7 @@ func (s *shardRun) line(ctx context.Context, slot *providers.Slot, number int64,
 		if !again {
 			return
 		}
-		if slot = s.pause(ctx, delay); slot == nil {
+		if slot = s.pause(calls, delay); slot == nil {
 			s.later(number, tries, delay)
 			return
 		}

@@ -59,7 +59,7 @@ func start(ctx context.Context, cfg Config, log *slog.Logger) (_ *app, err error
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, a.Close(ctx))
+			err = errors.Join(err, a.Close())
 		}
 	}()
 	if a.listener, err = net.Listen("tcp", cfg.Server.Listen); err != nil {
@@ -242,28 +242,29 @@ func (a *app) note(ctx context.Context, err error) {
 	}
 }
 
-// Close stops all parts in order. ctx bounds how long open requests may take; calls in flight have the configured
-// grace period. What this process still holds is given back, so that the next start goes on at once.
-func (a *app) Close(ctx context.Context) error {
-	var errs []error
+// Close stops all parts in order. Open requests and calls in flight have the same grace period, side by side. What this
+// process still holds then is given back, so that the next start goes on at once.
+func (a *app) Close() error {
 	close(a.stopping)
+	var httpEnded sync.WaitGroup
 	if a.http != nil {
-		if err := a.http.Shutdown(ctx); err != nil {
-			errs = append(errs, a.http.Close())
-		}
+		httpEnded.Go(func() { closeHTTP(a.http, a.cfg.Server.ShutdownGrace) })
 	}
+	var err error
 	if a.stopQueue != nil {
 		a.stopQueue()
 		a.queueEnded.Wait()
+		httpEnded.Wait()
 		a.stopRest()
 		a.restEnded.Wait()
 	} else if a.queue != nil {
-		errs = append(errs, a.queue.Close())
+		err = a.queue.Close()
 	}
-	return errors.Join(append(errs, a.closeParts(ctx))...)
+	httpEnded.Wait()
+	return errors.Join(err, a.closeParts())
 }
 
-func (a *app) closeParts(ctx context.Context) error {
+func (a *app) closeParts() error {
 	var errs []error
 	if a.simulator != nil {
 		errs = append(errs, a.simulator.Close())
@@ -277,7 +278,7 @@ func (a *app) closeParts(ctx context.Context) error {
 	}
 	if a.store != nil {
 		if a.stopQueue != nil {
-			errs = append(errs, a.store.FreeOwn(context.WithoutCancel(ctx), a.owner))
+			errs = append(errs, a.store.FreeOwn(context.Background(), a.owner))
 		}
 		errs = append(errs, a.store.Close())
 	}

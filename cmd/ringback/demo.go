@@ -16,7 +16,6 @@ import (
 
 const (
 	demoDeadline = 60 * time.Second
-	demoStopping = 10 * time.Second
 )
 
 // demoQuestions is a batch input file of real questions; demo/NOTICE names
@@ -112,9 +111,7 @@ func demoAgainst(ctx context.Context, client *Client, listener net.Listener, dem
 }
 
 func stopServer(server *app) error {
-	ctx, cancel := context.WithTimeout(context.Background(), demoStopping)
-	defer cancel()
-	if err := server.Close(ctx); err != nil {
+	if err := server.Close(); err != nil {
 		return fmt.Errorf("stop the server: %w", err)
 	}
 	return nil
@@ -126,6 +123,7 @@ func stopServer(server *app) error {
 func demoConfig(folder string, receiverPort int) (Config, error) {
 	cfg, _, err := LoadConfig(ConfigSources{NoFile: true, Set: []string{
 		"server.listen=127.0.0.1:0",
+		"server.shutdown_grace=5s",
 		"data_dir=" + filepath.Join(folder, "data"),
 		"simulator.enabled=true",
 		"simulator.ttft=150ms",

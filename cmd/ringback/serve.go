@@ -44,9 +44,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	case err = <-a.failed:
 		log.Error("a part has stopped; stopping the rest", "err", err)
 	}
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Server.ShutdownGrace)
-	defer cancel()
-	return errors.Join(err, a.Close(closing))
+	return errors.Join(err, a.Close())
 }
 
 func newLog(cfg LogConfig, w io.Writer) *slog.Logger {
