@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"runtime"
 
 	"github.com/spf13/cobra"
 )
@@ -33,6 +34,7 @@ func newServeCommand() *cobra.Command {
 
 // serve runs until ctx ends, then stops in order within the configured grace period.
 func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
+	defer runtime.KeepAlive(make([]byte, ballast))
 	a, err := start(ctx, cfg, log)
 	if err != nil {
 		return err
@@ -46,6 +48,11 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	return errors.Join(err, a.Close())
 }
+
+// ballast is memory that is never touched, so that it costs address space only. The collector counts it as live and runs
+// each time about as much more has been allocated: with a heap of 10 MB it would otherwise run many times a second, and
+// its pauses were a third of a callback's latency under load.
+const ballast = 32 << 20
 
 func newLog(cfg LogConfig, w io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: cfg.Level}

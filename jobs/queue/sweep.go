@@ -9,32 +9,40 @@ import (
 // sweepRows is the most rows that one Due is asked for: the length of a page in the store.
 const sweepRows = 1000
 
-// sweep asks Due at once, then every interval until ctx ends, and whenever the lane ran empty while more was due.
+// sweep asks Due at once, then every interval until ctx ends, and whenever the lane ran empty while more was due. A lane
+// in which nothing was due rests twice as long: an idle process costs next to nothing.
 func (l *lane) sweep(ctx context.Context, every time.Duration) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
 	for {
-		l.sweepAll(ctx)
+		rest := every
+		if l.sweepAll(ctx) == 0 {
+			rest *= 2
+		}
+		timer := time.NewTimer(rest)
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return
-		case <-tick.C:
+		case <-timer.C:
 		case <-l.hungry:
+			timer.Stop()
 		}
 	}
 }
 
-// sweepAll sweeps until a sweep comes back with less than it asked for. Errors are logged: the next tick tries again.
-func (l *lane) sweepAll(ctx context.Context) {
+// sweepAll sweeps until a sweep comes back with less than it asked for, and says how many rows came. Errors are logged:
+// the next sweep tries again.
+func (l *lane) sweepAll(ctx context.Context) (rows int) {
 	for ctx.Err() == nil {
-		_, more, err := l.sweepOnce(ctx)
+		n, more, err := l.sweepOnce(ctx)
+		rows += n
 		if err != nil && ctx.Err() == nil {
 			l.warn("queue: sweep failed, the next one tries again", err)
 		}
 		if err != nil || !more {
-			return
+			break
 		}
 	}
+	return rows
 }
 
 // sweepOnce takes due rows while the window has room and enqueues them. It says how many, and whether to sweep again at
