@@ -35,8 +35,10 @@ func TestParseWebhookReads(t *testing.T) {
 		"whole seconds": {`{"url":"https://example.com/h","timeout":30}`, &jobs.Webhook{
 			URL: "https://example.com/h", Method: "POST", Timeout: 30 * time.Second,
 		}},
-		"nulls are absent": {`{"url":"https://example.com/h","method":null,"headers":null,"events":null,"secret":null,"timeout":null}`,
-			&jobs.Webhook{URL: "https://example.com/h", Method: "POST"}},
+		"nulls are absent": {
+			`{"url":"https://example.com/h","method":null,"headers":null,"events":null,"secret":null,"timeout":null}`,
+			&jobs.Webhook{URL: "https://example.com/h", Method: "POST"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

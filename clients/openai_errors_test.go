@@ -57,20 +57,34 @@ func TestOpenAISeesTypedErrors(t *testing.T) {
 			_, err := client.Batches.Get(ctx, "batch_x")
 			return err
 		}, 404, openai.Error{Type: request, Param: "id", Message: "No batch found with id 'batch_x'."}},
-		{"missing parameter", newBatch(option.WithJSONDel("input_file_id")), 400,
-			openai.Error{Type: request, Code: "missing_required_parameter", Param: "input_file_id", Message: "Missing required parameter: 'input_file_id'."}},
-		{"wrong type", newBatch(option.WithJSONSet("endpoint", 1)), 400,
-			openai.Error{Type: request, Code: "invalid_type", Param: "endpoint"}},
-		{"wrong value", newBatch(option.WithJSONSet("endpoint", "/v1/poems")), 400,
-			openai.Error{Type: request, Code: "invalid_value", Param: "endpoint"}},
-		{"wrong window", newBatch(option.WithJSONSet("completion_window", "1h30")), 400,
-			openai.Error{Type: request, Code: "invalid_value", Param: "completion_window"}},
-		{"unknown parameter", newBatch(option.WithJSONSet("colour", "red")), 400,
-			openai.Error{Type: request, Code: "unknown_parameter", Param: "colour"}},
-		{"nested wrong type", newBatch(option.WithJSONSet("metadata", map[string]any{"tags": []int{1}})), 400,
-			openai.Error{Type: request, Code: "invalid_type", Param: "metadata.tags"}},
-		{"webhook that leads nowhere", newBatch(option.WithJSONSet("webhook", "http://169.254.169.254/x")), 400,
-			openai.Error{Type: request, Code: "invalid_value", Param: "webhook.url"}},
+		{
+			"missing parameter", newBatch(option.WithJSONDel("input_file_id")), 400,
+			openai.Error{Type: request, Code: "missing_required_parameter", Param: "input_file_id", Message: "Missing required parameter: 'input_file_id'."},
+		},
+		{
+			"wrong type", newBatch(option.WithJSONSet("endpoint", 1)), 400,
+			openai.Error{Type: request, Code: "invalid_type", Param: "endpoint"},
+		},
+		{
+			"wrong value", newBatch(option.WithJSONSet("endpoint", "/v1/poems")), 400,
+			openai.Error{Type: request, Code: "invalid_value", Param: "endpoint"},
+		},
+		{
+			"wrong window", newBatch(option.WithJSONSet("completion_window", "1h30")), 400,
+			openai.Error{Type: request, Code: "invalid_value", Param: "completion_window"},
+		},
+		{
+			"unknown parameter", newBatch(option.WithJSONSet("colour", "red")), 400,
+			openai.Error{Type: request, Code: "unknown_parameter", Param: "colour"},
+		},
+		{
+			"nested wrong type", newBatch(option.WithJSONSet("metadata", map[string]any{"tags": []int{1}})), 400,
+			openai.Error{Type: request, Code: "invalid_type", Param: "metadata.tags"},
+		},
+		{
+			"webhook that leads nowhere", newBatch(option.WithJSONSet("webhook", "http://169.254.169.254/x")), 400,
+			openai.Error{Type: request, Code: "invalid_value", Param: "webhook.url"},
+		},
 		{"list after an unknown batch", func(ctx context.Context, client openai.Client) error {
 			_, err := client.Batches.List(ctx, openai.BatchListParams{After: openai.String("batch_x")})
 			return err

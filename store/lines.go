@@ -131,10 +131,9 @@ const (
 // Lines reads a page of outcomes in the file's order.
 func (s *Store) Lines(ctx context.Context, q jobs.LineQuery) ([]jobs.Line, error) {
 	db := byJob(s.read(ctx).Model(&jobs.Line{}), q.Job).Where("line > ?", q.After).Order("line").Limit(pageRows)
-	switch {
-	case q.OK == nil:
+	if q.OK == nil {
 		db = db.Select("line, ok, CASE WHEN ok THEN x'' ELSE text END")
-	default:
+	} else {
 		db = db.Select("line, ok, text").Where("ok = ?", *q.OK)
 	}
 	rows, err := db.Rows()
