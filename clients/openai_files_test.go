@@ -17,7 +17,7 @@ func TestOpenAIKeepsFiles(t *testing.T) {
 	require.EqualValues(t, len(content), file.Bytes)
 	require.Equal(t, "input.jsonl", file.Filename)
 	require.Equal(t, openai.FileObjectPurposeBatch, file.Purpose)
-	require.Equal(t, openai.FileObjectStatusProcessed, file.Status)
+	require.Equal(t, openai.FileObjectStatusProcessed, file.Status) //nolint:staticcheck // deprecated, and clients still wait for it
 	require.Equal(t, file.CreatedAt+30*24*60*60, file.ExpiresAt, "batch files are kept for 30 days")
 
 	got, err := client.Files.Get(t.Context(), file.ID)

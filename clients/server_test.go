@@ -70,11 +70,11 @@ func (s *server) awaitReady(stderr io.Reader) error {
 	case s.url = <-ready:
 		return nil
 	case <-s.ended:
-		return fmt.Errorf("ringback serve ended at its start: %v\n%s", s.cmd.Wait(), s.log.String())
+		return fmt.Errorf("ringback serve ended at its start: %w\n%s", s.cmd.Wait(), s.log.String())
 	case <-time.After(startTime):
-		err := fmt.Errorf("ringback serve was not ready within %s: %v", startTime, s.cmd.Process.Kill())
+		err := fmt.Errorf("ringback serve was not ready within %s: %w", startTime, s.cmd.Process.Kill())
 		<-s.ended
-		return fmt.Errorf("%w, %v\n%s", err, s.cmd.Wait(), s.log.String())
+		return fmt.Errorf("%w, %w\n%s", err, s.cmd.Wait(), s.log.String())
 	}
 }
 
