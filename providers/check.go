@@ -10,7 +10,7 @@ import (
 	openai "github.com/sashabaranov/go-openai"
 )
 
-// checkTimeout bounds a check: it answers a readiness probe.
+// checkTimeout bounds a check.
 const checkTimeout = 10 * time.Second
 
 // Check lists the upstream's models, which costs no tokens, and so tells whether

@@ -225,12 +225,28 @@ func (a *app) run(ctx context.Context) {
 	a.restEnded.Go(func() { a.note(restCtx, a.runner.Run(restCtx)) })
 	a.restEnded.Go(func() { a.note(restCtx, a.sender.Run(restCtx)) })
 	a.restEnded.Go(func() { (&store.Janitor{Store: a.store, Files: a.files, Log: a.log}).Run(restCtx) })
+	a.restEnded.Go(func() { a.checkProviders(restCtx) })
 	a.queueEnded.Go(func() { a.note(queueCtx, a.queue.Run(queueCtx)) })
 	a.restEnded.Go(func() {
 		if err := a.http.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
 			a.note(restCtx, err)
 		}
 	})
+}
+
+// checkProviders says in the log which providers answer. One that does not is no reason not to start: its jobs wait.
+func (a *app) checkProviders(ctx context.Context) {
+	for _, p := range a.providers.Providers() {
+		models, err := p.Check(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			a.log.Warn("a provider does not answer as it should; jobs for its models will be tried all the same", "provider", p.Name(), "models", p.Models(), "err", err)
+		default:
+			a.log.Info("a provider answers", "provider", p.Name(), "models", p.Models(), "it_lists", len(models))
+		}
+	}
 }
 
 func (a *app) note(ctx context.Context, err error) {
