@@ -16,11 +16,6 @@ type Policy struct {
 	Rand     func() float64  // from 0 to 1, spreads retries; nil for math/rand
 }
 
-// DefaultSchedule is five attempts over half a day.
-func DefaultSchedule() []time.Duration {
-	return []time.Duration{0, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 8 * time.Hour}
-}
-
 // Decide says what follows an attempt, by the table "What an answer does". tries counts the delivery's recorded
 // outcomes, this one included.
 func (p Policy) Decide(r Result, tries int, now time.Time) Decision {

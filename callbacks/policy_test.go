@@ -9,9 +9,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// schedule is the one that the configuration ships: five attempts over ten and a half hours.
+func schedule() []time.Duration {
+	return []time.Duration{0, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 8 * time.Hour}
+}
+
+
 // steady is the default schedule without jitter.
 func steady() Policy {
-	return Policy{Schedule: DefaultSchedule(), Rand: func() float64 { return 0 }}
+	return Policy{Schedule: schedule(), Rand: func() float64 { return 0 }}
 }
 
 func status(code int) Result { return Result{Attempt: Attempt{StatusCode: code}} }
@@ -91,7 +97,7 @@ func TestDecide(t *testing.T) {
 
 func TestJitterOnlyEverDelays(t *testing.T) {
 	t.Parallel()
-	p := Policy{Schedule: DefaultSchedule()}
+	p := Policy{Schedule: schedule()}
 	seen := map[time.Duration]bool{}
 	for range 1000 {
 		d := p.Decide(status(500), 1, time.Now()).Delay

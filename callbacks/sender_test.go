@@ -63,7 +63,7 @@ func TestScheduleIsKeptExactly(t *testing.T) {
 			one := claim(r.URL)
 			store := newRows(one)
 			s, _ := newSender(t, store, p, steady())
-			for i, wait := range DefaultSchedule() {
+			for i, wait := range schedule() {
 				due := now.now().Add(wait)
 				if i > 0 {
 					now.set(due.Add(-time.Millisecond))
