@@ -14,7 +14,6 @@ func schedule() []time.Duration {
 	return []time.Duration{0, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 8 * time.Hour}
 }
 
-
 // steady is the default schedule without jitter.
 func steady() Policy {
 	return Policy{Schedule: schedule(), Rand: func() float64 { return 0 }}
