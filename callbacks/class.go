@@ -13,19 +13,20 @@ type Class string
 
 // The classes of failed attempts.
 const (
-	ClassDNS      Class = "dns_error"
-	ClassConnect  Class = "connect_error"
-	ClassTLS      Class = "tls_error"
-	ClassTimeout  Class = "timeout"
-	ClassReset    Class = "reset"           // the connection ended before an answer came
-	ClassInvalid  Class = "invalid_answer"  // what came is no HTTP answer, or one that the request did not ask for
-	ClassRedirect Class = "redirect"        // answered with a 3xx, which is never followed
-	ClassBlocked  Class = "blocked_address" // the address is not one that callbacks may reach
-	ClassSelf     Class = "self_address"    // the callback points at Ringback itself
-	ClassClosed   Class = "not_allowed"     // the scheme, port or form of the URL is not allowed (any more)
-	ClassSecret   Class = "invalid_secret"  // nothing to sign with
-	ClassClaims   Class = "claimed_too_often"
-	ClassInternal Class = "internal_error"
+	ClassDNS        Class = "dns_error"
+	ClassConnect    Class = "connect_error"
+	ClassTLS        Class = "tls_error"
+	ClassTimeout    Class = "timeout"
+	ClassReset      Class = "reset"           // the connection ended before an answer came
+	ClassInvalid    Class = "invalid_answer"  // what came is no HTTP answer, or one that the request did not ask for
+	ClassRedirect   Class = "redirect"        // answered with a 3xx, which is never followed
+	ClassBlocked    Class = "blocked_address" // the address is not one that callbacks may reach
+	ClassSelf       Class = "self_address"    // the callback points at Ringback itself
+	ClassClosed     Class = "not_allowed"     // the scheme, port or form of the URL is not allowed (any more)
+	ClassSecret     Class = "invalid_secret"  // nothing to sign with
+	ClassUnreadable Class = "unreadable"      // what a POST needs cannot be read; nothing was sent
+	ClassClaims     Class = "claimed_too_often"
+	ClassInternal   Class = "internal_error"
 )
 
 // classify names an error of the client by what it is and, where errors look alike, by how far the attempt had come.

@@ -46,11 +46,14 @@ type Delivery struct {
 // Ref names the delivery.
 func (d *Delivery) Ref() jobs.Ref { return jobs.Ref{ProjectID: d.ProjectID, ID: d.ID} }
 
-// Claimed is a delivery in this process's hands, with all that a POST needs.
+// Claimed is a delivery in this process's hands, with all that a POST needs, or with Broken set.
 type Claimed struct {
 	Delivery
 	Body     []byte       // the event's frozen bytes
 	Receiver jobs.Webhook // as the submission froze it; Secret is the project's where it named none
+	// Broken is why what a POST needs cannot be read: its secret does not open, or its event is gone. Nil when all is
+	// there. Its text is logged, so it holds no secret, header value or body.
+	Broken error
 }
 
 // Attempt is one POST as it went.

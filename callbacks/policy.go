@@ -69,6 +69,8 @@ func (r Result) reason() string {
 // cause says in a rule what happened: "503", "redirect (302)", "timeout (answer)".
 func (r Result) cause() string {
 	switch {
+	case r.ErrorClass == ClassUnreadable:
+		return "the receiver or the event cannot be read"
 	case r.ErrorClass == "":
 		return strconv.Itoa(r.StatusCode)
 	case r.StatusCode != 0:

@@ -42,6 +42,8 @@ func TestDecide(t *testing.T) {
 	redirect.ErrorClass = ClassRedirect
 	literal := class(ClassBlocked)
 	literal.Final = true
+	unreadable := class(ClassUnreadable)
+	unreadable.Final = true
 	slow := class(ClassTimeout)
 	slow.phase = phaseConnect
 	retry := func(reason, rule string, d time.Duration) Decision {
@@ -86,6 +88,7 @@ func TestDecide(t *testing.T) {
 		"R23 dns_error":                  {class(ClassDNS), 1, retry("dns_error", "retry 2 of 5: dns_error, in 5m by the schedule", 5*m)},
 		"S4 a name that leads inside":    {class(ClassBlocked), 1, retry("blocked_address", "retry 2 of 5: blocked_address, in 5m by the schedule", 5*m)},
 		"S1 a literal that leads inside": {literal, 1, Decision{State: Failed, Reason: "blocked_address", Rule: "ended: blocked_address"}},
+		"unreadable":                     {unreadable, 1, Decision{State: Failed, Reason: "unreadable", Rule: "ended: the receiver or the event cannot be read"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -145,7 +145,7 @@ func TestTooManyClaimsEndWithoutAPost(t *testing.T) {
 	t.Parallel()
 	r := receive(t, nil)
 	last, over := claim(r.URL), claim(r.URL)
-	last.Claims, over.Claims = jobs.MaxClaims-1, jobs.MaxClaims
+	last.Claims, over.Claims = jobs.MaxClaims, jobs.MaxClaims+1
 	store := newRows(last, over)
 	s, _ := newSender(t, store, openPoster(t), steady())
 	s.Work(t.Context(), idsOf(last, over))
@@ -297,7 +297,7 @@ func TestRecorderWritesSets(t *testing.T) {
 	var work sync.WaitGroup
 	work.Go(func() { s.Work(t.Context(), idsOf(claims...)) })
 	require.Eventually(t, func() bool { return len(r.messages()) == 30 }, 5*time.Second, time.Millisecond)
-	require.Eventually(t, func() bool { return s.recorder.waiting() > 0 && len(s.slots) == 0 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return store.asks()+s.recorder.waiting() == 30 }, 5*time.Second, time.Millisecond)
 	close(store.gate)
 	work.Wait()
 	require.Len(t, store.outcomes(), 30)

@@ -21,6 +21,10 @@ type rows struct {
 	mu       sync.Mutex
 	byRef    map[jobs.Ref]*Claimed
 	recorded []Outcome
+	asked    []int         // how many refs each claim named
+	most     int           // deliveries that were claimed at the same time
+	refusing int           // claims that fail from now on
+	begun    int           // outcomes that writes were asked to keep
 	sets     []int         // how many outcomes each write had
 	failing  int           // writes that fail from now on
 	poison   string        // ID of a delivery that no write may hold
@@ -41,6 +45,11 @@ func newRows(claims ...Claimed) *rows {
 func (r *rows) ClaimDeliveries(_ context.Context, owner string, refs []jobs.Ref, now jobs.Time) ([]Claimed, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.asked = append(r.asked, len(refs))
+	if r.refusing > 0 {
+		r.refusing--
+		return nil, errFull
+	}
 	var got []Claimed
 	for _, ref := range refs {
 		if c := r.byRef[ref]; c != nil && c.State == Waiting && c.DueAt <= now {
@@ -48,11 +57,22 @@ func (r *rows) ClaimDeliveries(_ context.Context, owner string, refs []jobs.Ref,
 			got = append(got, *c)
 		}
 	}
+	r.most = max(r.most, r.count(Sending))
 	return got, nil
+}
+
+func (r *rows) count(state State) (n int) {
+	for _, c := range r.byRef {
+		if c.State == state {
+			n++
+		}
+	}
+	return n
 }
 
 func (r *rows) RecordAttempts(ctx context.Context, outcomes []Outcome, now jobs.Time) (refused int, err error) {
 	defer func() { r.wrote <- struct{}{} }()
+	r.begin(len(outcomes))
 	if r.gate != nil {
 		<-r.gate
 	}
@@ -79,6 +99,18 @@ func (r *rows) RecordAttempts(ctx context.Context, outcomes []Outcome, now jobs.
 		r.recorded = append(r.recorded, o)
 	}
 	return refused, nil
+}
+
+func (r *rows) begin(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.begun += n
+}
+
+func (r *rows) asks() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.begun
 }
 
 func (r *rows) outcomes() []Outcome {
@@ -116,7 +148,13 @@ func (c *clock) set(at time.Time) {
 // newSender makes a Sender whose recorder runs until the test ends, or stop is called.
 func newSender(t *testing.T, store Store, p *Poster, policy Policy) (s *Sender, stop func()) {
 	t.Helper()
-	s = NewSender(SenderOptions{Store: store, Poster: p, Policy: policy, Owner: "me", Now: p.Now, Log: quiet()})
+	return startSender(t, SenderOptions{Store: store, Poster: p, Policy: policy, Owner: "me", Now: p.Now, Log: quiet()})
+}
+
+// startSender is newSender with options of the test's own.
+func startSender(t *testing.T, o SenderOptions) (s *Sender, stop func()) {
+	t.Helper()
+	s = NewSender(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()

@@ -31,7 +31,7 @@ func TestBatchEventIsWhatPollingAnswers(t *testing.T) {
 	x := newExchange(t)
 	ref := x.batch(requests(3))
 	s := x.settle(ref)
-	events, _, err := x.service.Events(t.Context(), "default", "", 10)
+	events, _, err := x.store.Events(t.Context(), "default", "", 10)
 	require.NoError(t, err)
 	require.Len(t, events, 1)
 	require.Equal(t, string(s.Object()), gjson.GetBytes(events[0].Body, "data.object").Raw)
@@ -171,7 +171,7 @@ func TestJ7InputDeletedWhileItRuns(t *testing.T) {
 	x.sweep()
 	input := jobs.Ref{ProjectID: "default", ID: x.job(ref).InputFileID}
 	require.NoError(t, x.service.DeleteFile(t.Context(), input))
-	_, err := x.service.File(t.Context(), input)
+	_, err := x.store.File(t.Context(), input)
 	require.True(t, jobs.IsCode(err, jobs.CodeNotFound))
 	s := x.settle(ref)
 	require.Equal(t, jobs.Completed, s.Status)
@@ -220,6 +220,57 @@ func TestCrashBetweenSteps(t *testing.T) {
 			require.Equal(t, []string{"generation.completed"}, x.events(gen))
 		})
 	}
+}
+
+// TestShardThatBringsResultsIsNotPoisoned crashes more often than a row may be claimed without an outcome, but each time
+// a line was kept in between.
+func TestShardThatBringsResultsIsNotPoisoned(t *testing.T) {
+	t.Parallel()
+	x := newExchange(t)
+	ref := x.batch(requests(4))
+	x.later(time.Second)
+	x.sweep()
+	shard := []jobs.Ref{{ProjectID: "default", ID: ref.ID + ":0"}}
+	for i := range 3 * jobs.MaxClaims {
+		claimed, err := x.store.ClaimShards(t.Context(), "dead", shard, jobs.At(x.now()))
+		require.NoError(t, err)
+		require.Len(t, claimed, 1)
+		if i%jobs.MaxClaims == 5 {
+			line := jobs.Line{ProjectID: "default", JobID: ref.ID, Line: int64(i/jobs.MaxClaims + 1), OK: true, Text: []byte(`{"custom_id":"kept"}`)}
+			_, err = x.store.RecordLines(t.Context(), []jobs.Line{line}, jobs.At(x.now()))
+			require.NoError(t, err)
+		}
+		require.NoError(t, x.store.FreeOthers(t.Context(), x.owner))
+	}
+	s := x.settle(ref)
+	require.Equal(t, jobs.Completed, s.Status)
+	require.EqualValues(t, 4, s.Completed)
+	require.EqualValues(t, 1, x.calls.Load())
+}
+
+// TestProviderOutageFailsNothing: while a provider is down for everybody, its failures are no tries of any line or
+// generation, though they are more than either has.
+func TestProviderOutageFailsNothing(t *testing.T) {
+	t.Parallel()
+	x := newExchange(t)
+	answer := x.answer
+	x.answer = func(w http.ResponseWriter, r *http.Request) {
+		if x.calls.Load() <= 8 { // five begin the outage, three are its probes
+			http.Error(w, "down", http.StatusServiceUnavailable)
+			return
+		}
+		answer(w, r)
+	}
+	ref := x.batch(requests(12))
+	for range 2 { // validated, then run into the outage
+		x.later(time.Second)
+		x.sweep()
+	}
+	gen := x.generation()
+	s := x.settle(ref)
+	require.Equal(t, jobs.Completed, s.Status)
+	require.EqualValues(t, 12, s.Completed, "%s", s.Object())
+	require.Equal(t, jobs.Completed, x.settle(gen).Status)
 }
 
 // TestPoisonedShardEnds claims a shard again and again without an outcome: its lines fail, the batch ends.

@@ -108,14 +108,6 @@ func checkFile(sp *Spooled, n NewFile, limits Limits) error {
 	return nil
 }
 
-// File reads one file's facts.
-func (s *Service) File(ctx context.Context, ref Ref) (File, error) { return s.Records.File(ctx, ref) }
-
-// Files lists files and tells whether there are more.
-func (s *Service) Files(ctx context.Context, q FileQuery) ([]File, bool, error) {
-	return s.Records.Files(ctx, q)
-}
-
 // FileContent opens a file's bytes.
 func (s *Service) FileContent(ctx context.Context, ref Ref) (File, io.ReadCloser, error) {
 	f, err := s.Records.File(ctx, ref)

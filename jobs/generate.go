@@ -33,17 +33,12 @@ func (r *Runner) generate(ctx context.Context, j Job) error {
 	}
 	answer, err := provider.Do(ctx, providers.Request{Path: j.Path, Model: j.Model, Body: body})
 	failed := providers.AsError(err)
-	slot.Release(failed, answer.Usage)
+	outage := slot.Release(failed, answer.Usage)
 	if failed != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
-	delay, again := retryGeneration(provider, failed, j.Tries+1)
-	return r.settle(ctx, j, func(now *Job) (Effects, error) {
-		if again {
-			return now.retry(At(r.Now()).Add(delay))
-		}
-		return now.generated(answer, failed, At(r.Now()))
-	})
+	decide := decideGeneration(provider, j, answer, failed, outage, r.Now)
+	return r.settle(ctx, j, decide)
 }
 
 // settle records an outcome, insisting: the call has been paid for.
@@ -52,15 +47,27 @@ func (r *Runner) settle(ctx context.Context, j Job, move func(*Job) (Effects, er
 	return nil
 }
 
-func retryGeneration(p *providers.Provider, failed *providers.Error, tries int) (time.Duration, bool) {
+// longestWait is how long a generation may wait for a provider that refuses everybody: as long as OpenAI gives a batch.
+const longestWait = 24 * time.Hour
+
+// decideGeneration picks the move that an outcome leads to: the end, a wait that is no try, or another try.
+func decideGeneration(p *providers.Provider, j Job, answer providers.Answer, failed *providers.Error, outage bool, clock func() time.Time) func(*Job) (Effects, error) {
+	now := clock()
 	if failed == nil {
-		return 0, false
+		return func(j *Job) (Effects, error) { return j.generated(answer, nil, At(now)) }
 	}
-	if failed.Kind == providers.RateLimited && failed.Retry {
+	so := tries{Refusals: j.Refusals}
+	if so.refused(failed, outage) && At(now) < j.CreatedAt.Add(longestWait) {
 		delay, _ := p.Retry(failed, 1)
-		return delay, tries < maxRefused
+		return func(j *Job) (Effects, error) {
+			j.Refusals++
+			return j.wait(At(now.Add(delay)))
+		}
 	}
-	return p.Retry(failed, tries)
+	if delay, again := p.Retry(failed, j.Tries+1); again {
+		return func(j *Job) (Effects, error) { return j.retry(At(now.Add(delay))) }
+	}
+	return func(j *Job) (Effects, error) { return j.generated(answer, failed, At(now)) }
 }
 
 // wait gives the job back until a limit opens: waiting is no try.

@@ -130,6 +130,7 @@ type Job struct {
 	Errors           json.RawMessage // batch: the entries of errors.data; generation: its error
 	providers.Usage
 
+	Refusals int             // a generation's failed calls that were no tries of its own
 	Webhook  json.RawMessage // the client's receiver as reads show it, secrets as ***
 	Sequence int64           // events so far
 

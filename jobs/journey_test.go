@@ -100,7 +100,7 @@ func (x *exchange) sweep() int {
 	for _, lane := range []struct {
 		due  func(context.Context, int) ([]string, error)
 		work func(context.Context, []string)
-	}{{x.store.DueJobs, x.runner.WorkJobs}, {x.store.DueShards, x.runner.WorkShards}} {
+	}{{x.store.DueBatches, x.runner.WorkJobs}, {x.store.DueGenerations, x.runner.WorkJobs}, {x.store.DueShards, x.runner.WorkShards}} {
 		refs, err := lane.due(ctx, 100)
 		require.NoError(x.t, err)
 		n += len(refs)
@@ -133,7 +133,7 @@ func (x *exchange) settle(ref jobs.Ref) jobs.Snapshot {
 
 func (x *exchange) job(ref jobs.Ref) jobs.Snapshot {
 	x.t.Helper()
-	s, err := x.service.Job(x.t.Context(), ref)
+	s, err := x.store.Job(x.t.Context(), ref)
 	require.NoError(x.t, err)
 	return s
 }
@@ -208,7 +208,7 @@ func codeOf(line []byte) string {
 // events are the types of a job's events, and each must owe exactly one delivery.
 func (x *exchange) events(ref jobs.Ref) []string {
 	x.t.Helper()
-	all, _, err := x.service.Events(x.t.Context(), "default", "", 100)
+	all, _, err := x.store.Events(x.t.Context(), "default", "", 100)
 	require.NoError(x.t, err)
 	deliveries, _, err := x.store.JobDeliveries(x.t.Context(), ref)
 	require.NoError(x.t, err)

@@ -28,7 +28,7 @@ func lineRequest(j Job, line []byte) providers.Request {
 // outcome is the line of the output or the error file that an answer, or its lack, makes (OpenAI's batch output).
 // An HTTP answer of any status fills response; no answer at all fills error.
 func (s *shardRun) outcome(number int64, line []byte, answer providers.Answer, failed *providers.Error) Line {
-	l := Line{ProjectID: s.job.ProjectID, JobID: s.job.ID, Line: number, OK: failed == nil, Usage: answer.Usage}
+	l := Line{ProjectID: s.job.ProjectID, JobID: s.job.ID, Shard: s.shard.N, Line: number, OK: failed == nil, Usage: answer.Usage}
 	id := gjson.GetBytes(line, "custom_id").Raw
 	switch {
 	case failed == nil:
@@ -42,7 +42,7 @@ func (s *shardRun) outcome(number int64, line []byte, answer providers.Answer, f
 }
 
 func (s *shardRun) crashed(number int64, line []byte) Line {
-	l := Line{ProjectID: s.job.ProjectID, JobID: s.job.ID, Line: number}
+	l := Line{ProjectID: s.job.ProjectID, JobID: s.job.ID, Shard: s.shard.N, Line: number}
 	l.Text = unanswered(gjson.GetBytes(line, "custom_id").Raw, "claimed_too_often",
 		"Work on this request was begun "+strconv.Itoa(MaxClaims)+" times and never came to an end; it is not tried again.")
 	return l

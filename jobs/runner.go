@@ -87,7 +87,8 @@ func (r *Runner) Run(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// WorkJobs is the handler of the jobs lane: it claims those of the rows that are due and takes each one step on.
+// WorkJobs is the handler of the jobs and the generations lane: it claims those of the rows that are due and takes each
+// one step on.
 func (r *Runner) WorkJobs(ctx context.Context, texts []string) {
 	claimed, err := r.Store.ClaimJobs(ctx, r.Owner, ParseRefs(texts), At(r.Now()))
 	if err != nil {
@@ -163,22 +164,16 @@ func (r *Runner) move(ctx context.Context, held Job, move func(*Job) (Effects, e
 	return nil
 }
 
-// postpone gives a job back after a failure of our own side (a disk, a database): it waits longer each time, and is
-// never given up for it. While even that cannot be kept, it is tried again until the process stops.
+// ownPause is how long work rests after a failure of our own side (a disk, a database). It is no try, and nothing is
+// given up for it.
+const ownPause = 5 * time.Second
+
+// postpone gives a job back after such a failure. While even that cannot be kept, it is tried again until the process
+// stops.
 func (r *Runner) postpone(ctx context.Context, j Job) {
 	r.insist(ctx, func() error {
-		return r.move(ctx, j, func(now *Job) (Effects, error) {
-			now.Tries++
-			now.Claims = 0
-			now.Due(At(r.Now()).Add(backoff(now.Tries)))
-			return Effects{}, nil
-		})
+		return r.move(ctx, j, func(now *Job) (Effects, error) { return now.look(At(r.Now()).Add(ownPause)) })
 	})
-}
-
-// backoff is 1 s, 2 s, 4 s … 60 s.
-func backoff(tries int) time.Duration {
-	return min(time.Second<<min(max(tries-1, 0), 6), time.Minute)
 }
 
 func (r *Runner) stopping() bool {
@@ -194,7 +189,7 @@ func (r *Runner) stopping() bool {
 func (r *Runner) insist(ctx context.Context, f func() error) {
 	for {
 		err := f()
-		if err == nil || errors.Is(err, ErrStale) {
+		if err == nil || errors.Is(err, ErrStale) || ctx.Err() != nil {
 			return
 		}
 		r.Log.Error("cannot keep an outcome; trying again in a second", "err", err)

@@ -13,18 +13,13 @@ type Records interface {
 	// CreateFile keeps a file whose bytes are in the file store. A used Idempotency-Key answers *Replay.
 	CreateFile(ctx context.Context, f File, idem *Idempotency) error
 	File(ctx context.Context, ref Ref) (File, error)
-	Files(ctx context.Context, q FileQuery) ([]File, bool, error)
 	// DeleteFile hides a file and returns the blob to remove: empty while an unfinished job still reads it.
 	DeleteFile(ctx context.Context, ref Ref, now Time) (blob string, err error)
 
 	// CreateJob commits a job with its webhook and body. The answer goes out after it, never before.
 	CreateJob(ctx context.Context, n NewJob) (Woken, error)
 	Job(ctx context.Context, ref Ref) (Snapshot, error)
-	Jobs(ctx context.Context, q JobQuery) ([]Job, bool, error)
 	Mover
-
-	// Events lists events in commit order, after a position or an event's ID.
-	Events(ctx context.Context, project, after string, limit int) ([]Event, bool, error)
 }
 
 // Mover changes a job by compare-and-set: move sees the row as it stands, in the transaction that will write it, and
@@ -75,7 +70,7 @@ type ServiceOptions struct {
 	Now      func() time.Time
 }
 
-// Service is what clients can do: the commands and the reads behind the API.
+// Service is what clients can do: the commands behind the API. What they read, package web reads from the store.
 type Service struct {
 	ServiceOptions
 }
@@ -110,19 +105,6 @@ type NewJob struct {
 	Body        []byte       // a generation's request body, as it goes to the provider
 	Idempotency *Idempotency // with Answer, if the client gave a key
 	Answer      []byte       // what the client is answered, kept with the key
-}
-
-// Job reads one job.
-func (s *Service) Job(ctx context.Context, ref Ref) (Snapshot, error) { return s.Records.Job(ctx, ref) }
-
-// Jobs lists jobs, newest first, and tells whether there are more.
-func (s *Service) Jobs(ctx context.Context, q JobQuery) ([]Job, bool, error) {
-	return s.Records.Jobs(ctx, q)
-}
-
-// Events lists what happened, in commit order, after an event's ID or position (empty: from the beginning).
-func (s *Service) Events(ctx context.Context, project, after string, limit int) ([]Event, bool, error) {
-	return s.Records.Events(ctx, project, after, limit)
 }
 
 // Wait reads a job as soon as its status differs from what it is now, or it has ended, or the time is up.

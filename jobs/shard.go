@@ -25,6 +25,7 @@ func (s *Shard) Ref() Ref { return Ref{s.ProjectID, s.ID} }
 type Line struct {
 	ProjectID string
 	JobID     string
+	Shard     int // the N of its shard
 	Line      int64
 	OK        bool   // a 2xx answer: output file; otherwise the error file
 	Text      []byte // one JSON object, without a newline

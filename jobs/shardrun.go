@@ -14,9 +14,6 @@ import (
 // patience is how long work waits for a slot or a retry in a worker's hands; what would take longer is given back.
 const patience = 2 * time.Second
 
-// maxRefused bounds how often one line may be refused for a rate limit before that is its outcome.
-const maxRefused = 50
-
 // WorkShards is the handler of the shards lane: it claims those of the rows that are due and runs their lines.
 func (r *Runner) WorkShards(ctx context.Context, texts []string) {
 	claimed, err := r.Store.ClaimShards(ctx, r.Owner, ParseRefs(texts), At(r.Now()))
@@ -39,8 +36,7 @@ func (r *Runner) workShard(ctx context.Context, s Shard) {
 	switch {
 	case err != nil && calls.Err() == nil:
 		r.Log.Error("a shard's attempt failed; it will be tried again", "shard", s.ID, "err", err)
-		s.Tries++
-		due = due.Add(backoff(s.Tries))
+		due = due.Add(ownPause)
 	case err != nil:
 	case !run.open:
 		r.insist(ctx, func() error { return r.finishShard(keep, s) })
@@ -71,7 +67,7 @@ func (r *Runner) runShard(ctx, calls context.Context, s Shard) (*shardRun, error
 	if err != nil {
 		return nil, err
 	}
-	run := &shardRun{r: r, job: job.Job, shard: s, left: map[int64]int{}, kept: make(chan bool, s.Lines)}
+	run := &shardRun{r: r, job: job.Job, shard: s, left: map[int64]tries{}, kept: make(chan bool, s.Lines)}
 	_ = json.Unmarshal(s.Retries, &run.left) // written by workShard; nothing yet is no retries
 	if run.provider, err = r.Router.Route(job.Model); err != nil && s.Claims <= MaxClaims {
 		return nil, err
@@ -94,10 +90,10 @@ type shardRun struct {
 	kept     chan bool      // rung for each outcome that the flusher has kept; holds all of them
 
 	mu   sync.Mutex
-	sent int           // outcomes handed to the flusher
-	left map[int64]int // tries of the lines that are to be called again later
-	open bool          // lines remain that this attempt did not bring to an outcome
-	next time.Time     // when they may go on; zero means at once
+	sent int             // outcomes handed to the flusher
+	left map[int64]tries // of the lines that are to be called again later
+	open bool            // lines remain that this attempt did not bring to an outcome
+	next time.Time       // when they may go on; zero means at once
 }
 
 // hand gives out the lines, each as soon as the limiter has a slot.
@@ -159,7 +155,7 @@ func (s *shardRun) slot(ctx context.Context) (*providers.Slot, time.Time, error)
 // outcome has a place in the flusher: what is paid for and not kept is bounded by both.
 func (s *shardRun) line(ctx, calls context.Context, slot *providers.Slot, number int64, line []byte) {
 	req := lineRequest(s.job, line)
-	for tries := s.tries(number); ; {
+	for so := s.soFar(number); ; {
 		answer, err := s.provider.Do(calls, req)
 		failed := providers.AsError(err)
 		if calls.Err() != nil && failed != nil {
@@ -167,48 +163,68 @@ func (s *shardRun) line(ctx, calls context.Context, slot *providers.Slot, number
 			s.leave(time.Time{})
 			return
 		}
-		tries++
-		delay, again := s.retry(failed, tries)
+		if failed == nil || !failed.Retry {
+			s.keep(ctx, s.outcome(number, line, answer, failed))
+			slot.Release(failed, answer.Usage)
+			return
+		}
+		delay, again := failed.After, true
+		if outage := slot.Release(failed, answer.Usage); so.refused(failed, outage) {
+			so.Refusals++
+		} else {
+			so.Tries++
+			delay, again = s.provider.Retry(failed, so.Tries)
+		}
 		if !again {
 			s.keep(ctx, s.outcome(number, line, answer, failed))
-		}
-		slot.Release(failed, answer.Usage)
-		if !again {
 			return
 		}
-		if slot = s.pause(calls, delay); slot == nil {
-			s.later(number, tries, delay)
+		var until time.Time
+		if slot, until = s.pause(calls, delay); slot == nil {
+			s.later(number, so, until)
 			return
 		}
 	}
 }
 
-// retry asks the provider's policy. A rate limit is the limiter's business: it is no try of the line's, up to a bound.
-func (s *shardRun) retry(failed *providers.Error, tries int) (time.Duration, bool) {
-	if failed == nil {
-		return 0, false
-	}
-	if failed.Kind == providers.RateLimited && failed.Retry {
-		return failed.After, tries < maxRefused
-	}
-	return s.provider.Retry(failed, tries)
+// tries counts the calls of one line or generation that failed and were made again.
+type tries struct {
+	Tries    int // its own failures: the provider's retries bound them
+	Refusals int // failures that were not its own
 }
 
-// pause waits for the delay and a new slot, if that fits into patience.
-func (s *shardRun) pause(ctx context.Context, delay time.Duration) *providers.Slot {
+// mostRefusals bounds how often a provider that seems down for everybody may answer one line with a server error or not
+// in time: it may be the line's own doing after all. At one look each 30 s that is an outage of an hour and more.
+const mostRefusals = 20
+
+// refused tells whether a failed call is the limiter's business and no try: the provider said that there are too many,
+// or it is down for everybody. How long a job waits for that is bounded by its own time.
+func (t tries) refused(failed *providers.Error, outage bool) bool {
+	switch {
+	case !failed.Retry:
+		return false
+	case failed.Kind == providers.RateLimited, outage && failed.Kind == providers.Connection:
+		return true
+	}
+	return outage && t.Refusals < mostRefusals
+}
+
+// pause waits for the delay and a new slot, if that fits into patience; else it says when to go on.
+func (s *shardRun) pause(ctx context.Context, delay time.Duration) (*providers.Slot, time.Time) {
+	at := s.r.Now().Add(delay)
 	if delay > patience {
-		return nil
+		return nil, at
 	}
 	select {
 	case <-ctx.Done():
-		return nil
+		return nil, at
 	case <-time.After(delay):
 	}
-	slot, _, err := s.slot(ctx)
+	slot, until, err := s.slot(ctx)
 	if err != nil {
-		return nil
+		return nil, until
 	}
-	return slot
+	return slot, at
 }
 
 // keep hands an outcome to the flusher.
@@ -238,7 +254,7 @@ func (s *shardRun) waitKept(ctx context.Context) error {
 	return nil
 }
 
-func (s *shardRun) tries(number int64) int {
+func (s *shardRun) soFar(number int64) tries {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.left[number]
@@ -255,9 +271,9 @@ func (s *shardRun) leave(until time.Time) {
 }
 
 // later notes a line that is to be tried again.
-func (s *shardRun) later(number int64, tries int, delay time.Duration) {
-	s.leave(s.r.Now().Add(delay))
+func (s *shardRun) later(number int64, so tries, at time.Time) {
+	s.leave(at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.left[number] = tries
+	s.left[number] = so
 }

@@ -53,10 +53,23 @@ func checkBatch(n NewBatch) (time.Duration, error) {
 			return 0, Errorf(CodeMissing, p.name, "Missing required parameter: '%s'.", p.name)
 		}
 	}
+	if err := checkName("input_file_id", n.InputFileID); err != nil {
+		return 0, err
+	}
 	if !slices.Contains(BatchPaths, n.Path) {
-		return 0, Errorf(CodeValue, "endpoint", "Invalid value: '%s'. Supported values are: %s.", n.Path, quoted(BatchPaths))
+		return 0, Errorf(CodeValue, "endpoint", "Invalid value: '%s'. Supported values are: %s.", shorten(n.Path), quoted(BatchPaths))
 	}
 	return parseWindow(n.CompletionWindow)
+}
+
+// maxName bounds what names something, in bytes: it is shown again in errors, lists and events.
+const maxName = 256
+
+func checkName(param, value string) error {
+	if len(value) > maxName {
+		return Errorf(CodeValue, param, "Invalid value for '%s': it is longer than %d bytes.", param, maxName)
+	}
+	return nil
 }
 
 var windowForm = regexp.MustCompile(`^([1-9][0-9]{0,5})([mhd])$`)
@@ -82,7 +95,7 @@ func parseWindow(s string) (time.Duration, error) {
 }
 
 func windowError(s string) error {
-	return Errorf(CodeValue, "completion_window", "Invalid value for 'completion_window': '%s'. Supported values are: '24h', or a number of m, h or d from '1m' to '7d'.", s)
+	return Errorf(CodeValue, "completion_window", "Invalid value for 'completion_window': '%s'. Supported values are: '24h', or a number of m, h or d from '1m' to '7d'.", shorten(s))
 }
 
 // NewGeneration is a client's wish for one model call.
@@ -101,6 +114,9 @@ type NewGeneration struct {
 func (s *Service) CreateGeneration(ctx context.Context, n NewGeneration) (Snapshot, error) {
 	if n.Model == "" {
 		return Snapshot{}, Errorf(CodeMissing, "model", "Missing required parameter: 'model'.")
+	}
+	if err := checkName("model", n.Model); err != nil {
+		return Snapshot{}, err
 	}
 	if _, err := s.Router.Route(n.Model); err != nil {
 		return Snapshot{}, modelError(n.Model, err)

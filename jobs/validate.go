@@ -188,7 +188,7 @@ func (s *scan) envelope(f requestFields, number int64) bool {
 
 func (s *scan) values(f requestFields, number int64) {
 	if f.method.String() != "POST" {
-		s.fail(number, "invalid_value", "method", "Invalid method '%s': only 'POST' is supported.", f.method.String())
+		s.fail(number, "invalid_value", "method", "Invalid method '%s': only 'POST' is supported.", shorten(f.method.String()))
 	}
 	if f.url.String() != s.job.Path {
 		s.fail(number, "invalid_url", "url", "The URL provided for this request does not match the batch endpoint.")
@@ -217,6 +217,10 @@ func (s *scan) body(body gjson.Result, number int64) {
 	model := body.Get("model")
 	if model.Type != gjson.String || model.String() == "" {
 		s.fail(number, "invalid_request", "body.model", "Model parameter is required.")
+		return
+	}
+	if len(model.String()) > maxName {
+		s.fail(number, "invalid_value", "body.model", "Invalid value for 'model': it is longer than %d bytes.", maxName)
 		return
 	}
 	if p, ok := required[s.job.Path]; ok && !body.Get(p[0]).Exists() {

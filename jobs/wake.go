@@ -4,9 +4,10 @@ import "context"
 
 // The lanes in which rows wait for work.
 const (
-	LaneJobs       = "jobs"
-	LaneShards     = "shards"
-	LaneDeliveries = "deliveries"
+	LaneJobs        = "jobs"        // batches: their validation, their ends and their files
+	LaneGenerations = "generations" // a lane of their own: a provider that hangs must not hold up the batches' steps
+	LaneShards      = "shards"
+	LaneDeliveries  = "deliveries"
 )
 
 // Waker passes on that rows are due. It is best effort: rows that nobody was woken for are found by the sweeper.
@@ -15,11 +16,21 @@ type Waker interface {
 }
 
 // Woken are the rows that a commit has made due.
-type Woken struct{ Jobs, Shards, Deliveries []Ref }
+type Woken struct{ Jobs, Generations, Shards, Deliveries []Ref }
+
+// Add notes a job, in the lane of its kind.
+func (w *Woken) Add(j *Job) {
+	if j.Kind == KindGeneration {
+		w.Generations = append(w.Generations, j.Ref())
+	} else {
+		w.Jobs = append(w.Jobs, j.Ref())
+	}
+}
 
 // Join adds what another commit made due.
 func (w *Woken) Join(o Woken) {
 	w.Jobs = append(w.Jobs, o.Jobs...)
+	w.Generations = append(w.Generations, o.Generations...)
 	w.Shards = append(w.Shards, o.Shards...)
 	w.Deliveries = append(w.Deliveries, o.Deliveries...)
 }
@@ -29,7 +40,7 @@ func (w Woken) Pass(ctx context.Context, waker Waker) {
 	for _, lane := range []struct {
 		name string
 		refs []Ref
-	}{{LaneDeliveries, w.Deliveries}, {LaneJobs, w.Jobs}, {LaneShards, w.Shards}} {
+	}{{LaneDeliveries, w.Deliveries}, {LaneJobs, w.Jobs}, {LaneGenerations, w.Generations}, {LaneShards, w.Shards}} {
 		if len(lane.refs) > 0 {
 			waker.Wake(ctx, lane.name, texts(lane.refs)...)
 		}

@@ -5,12 +5,18 @@ import (
 	"time"
 )
 
-// comeBack is when to ask again where no time is known: all slots are taken.
-const comeBack = time.Second
+// When to ask again where no time is known, as when all slots are taken. The
+// more wait for each slot the later, or they would ask in vain, and often.
+const (
+	comeBack     = time.Second
+	comeBackEach = 100 * time.Millisecond
+	comeBackMax  = 10 * time.Second
+)
 
 // The reasons that [Limiter.Blocked] gives.
 const (
 	ShutByProvider    = "the provider asked to wait"
+	ProviderDown      = "the provider is down"
 	RequestsPerMinute = "requests per minute are used up"
 	TokensPerMinute   = "tokens per minute are used up"
 	AllSlotsTaken     = "all slots are in use"
@@ -31,7 +37,7 @@ func (e *BusyError) Error() string {
 
 // State is a limiter's state at one moment.
 type State struct {
-	Limit    int // calls that may be in flight now: the configured number or fewer
+	Limit    int // calls that may be in flight now: the configured number or fewer; 1 in an outage
 	InFlight int
 	Waiting  int
 	// Reason says why the next caller would wait; empty if it would not.
@@ -64,17 +70,21 @@ func (l *Limiter) blocked() (string, time.Time) {
 		return "", time.Time{}
 	case free:
 		return OthersWait, time.Time{}
-	case reason == AllSlotsTaken:
-		return reason, time.Time{}
 	}
-	return reason, l.opening()
+	_, until := l.timed()
+	return reason, until
 }
 
 // busy is the error for a caller that gets no slot.
 func (l *Limiter) busy() *BusyError {
 	reason, until := l.blocked()
 	if until.IsZero() {
-		until = l.now().Add(comeBack)
+		until = l.now().Add(l.comeBack())
 	}
 	return &BusyError{Until: until, Reason: reason}
+}
+
+func (l *Limiter) comeBack() time.Duration {
+	each := time.Duration(l.line.waiting) * comeBackEach / time.Duration(l.pace.slots())
+	return min(comeBack+each, comeBackMax)
 }

@@ -8,10 +8,20 @@ func (l *Limiter) free() (bool, string) {
 	if reason, until := l.timed(); !until.IsZero() {
 		return false, reason
 	}
-	if l.inFlight >= l.pace.slots() {
-		return false, AllSlotsTaken
+	full, reason := l.full()
+	return !full, reason
+}
+
+// full reports whether only the end of a call lets the next one start. In an
+// outage that is the probe's end: calls from before it may hang for long.
+func (l *Limiter) full() (bool, string) {
+	switch outage := &l.pace.outage; {
+	case outage.on() && outage.probe != nil:
+		return true, ProviderDown
+	case !outage.on() && l.inFlight >= l.pace.slots():
+		return true, AllSlotsTaken
 	}
-	return true, ""
+	return false, ""
 }
 
 // opening is when time alone would let a call start: now, or later.
@@ -25,7 +35,7 @@ func (l *Limiter) opening() time.Time {
 // timed finds the latest of the times before which no call may start; zero if
 // there is none ahead.
 func (l *Limiter) timed() (reason string, until time.Time) {
-	if l.pace.shut.IsZero() && l.requests == nil && l.tokens == nil {
+	if l.pace.shut.IsZero() && l.pace.outage.until.IsZero() && l.requests == nil && l.tokens == nil {
 		return "", time.Time{}
 	}
 	now := l.now()
@@ -35,6 +45,7 @@ func (l *Limiter) timed() (reason string, until time.Time) {
 		opens  time.Time
 	}{
 		{ShutByProvider, l.pace.opens(now)},
+		{ProviderDown, l.pace.outage.opens(now)},
 		{RequestsPerMinute, l.requests.opens(now)},
 		{TokensPerMinute, l.tokens.opens(now)},
 	} {

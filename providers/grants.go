@@ -6,6 +6,7 @@ package providers
 func (l *Limiter) giveBack(s *Slot) {
 	s.released = true
 	l.inFlight--
+	l.pace.outage.ended(s)
 	l.requests.take(-1)
 	l.tokens.take(-s.expected)
 	l.dispatch()
@@ -14,6 +15,7 @@ func (l *Limiter) giveBack(s *Slot) {
 func (l *Limiter) admit(s *Slot) {
 	s.limiter, s.era, s.expected = l, l.pace.era, l.expected
 	l.inFlight++
+	l.pace.outage.began(s)
 	l.requests.take(1)
 	l.tokens.take(s.expected)
 }
@@ -50,7 +52,7 @@ func (l *Limiter) setAlarm() {
 		l.alarm.stop()
 		return
 	}
-	if l.inFlight >= l.pace.slots() {
+	if full, _ := l.full(); full {
 		l.alarm.stop() // the next Release looks again
 		return
 	}

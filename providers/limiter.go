@@ -21,8 +21,7 @@ type Turn struct {
 // flight, requests a minute and tokens a minute. It follows the upstream: see
 // [Slot.Release]. It is safe for use by many goroutines.
 type Limiter struct {
-	now  func() time.Time
-	rand func() float64
+	now func() time.Time
 
 	mu       sync.Mutex
 	pace     pace
@@ -60,8 +59,8 @@ func (p *Provider) Limiter(model string) *Limiter {
 func (p *Provider) newLimiter() *Limiter {
 	now := p.now()
 	return &Limiter{
-		now: p.now, rand: p.rand,
-		pace:     newPace(p.config.Concurrency),
+		now:      p.now,
+		pace:     newPace(p.config.Concurrency, p.now, p.rand),
 		requests: newBucket(p.config.RequestsPerMinute, now),
 		tokens:   newBucket(p.config.TokensPerMinute, now),
 		line:     newLine(),
@@ -137,16 +136,27 @@ func (l *Limiter) wait(ctx context.Context, w *waiter, patience time.Duration) (
 // that time, a rate limit without it for 0.5 s doubling to 30 s. Tokens are
 // counted after the fact: a call is charged what calls used lately, and the
 // difference to usage is settled here.
-func (s *Slot) Release(err *Error, usage Usage) {
+//
+// Five failures in a row that are [Connection], [Overloaded] or [Timeout] are an
+// outage: the limiter shuts for 0.5 s, then lets out one call at a time, and the
+// failure of each doubles the wait, to 30 s. The first answer of any other kind
+// ends it, with half of the limit from before those failures. A [Canceled] call
+// says nothing either way.
+//
+// Outage tells whether this call failed in an outage, the fifth failure
+// included: it is the provider's fault alone, and no try of the request's.
+func (s *Slot) Release(err *Error, usage Usage) (outage bool) {
 	l := s.limiter
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if s.released {
-		return
+		return false
 	}
 	s.released = true
 	l.inFlight--
 	l.settle(s, usage)
-	l.pace.learn(s.era, err, l.now, l.rand)
+	l.pace.outage.ended(s)
+	outage = l.pace.learn(s.era, err)
 	l.dispatch()
+	return outage
 }

@@ -60,7 +60,10 @@ func call(ctx context.Context, l *Limiter, dice *rand.Rand, running, most *atomi
 	}
 	running.Add(-1)
 	var failure *Error
-	if dice.IntN(4) == 0 {
+	switch dice.IntN(8) {
+	case 0:
+		failure = missed(Connection)
+	case 1, 2:
 		failure = limited(time.Duration(1+dice.IntN(100)) * time.Microsecond)
 	}
 	slot.Release(failure, Usage{TotalTokens: int64(dice.IntN(1000))})

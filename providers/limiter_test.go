@@ -224,7 +224,11 @@ func TestFailuresHalveTheLimitOnceAFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := testLimiter(t, Config{Concurrency: 32}, 0)
 		flight := take(t, l, 32)
-		for _, s := range flight[:31] {
+		for i, s := range flight[:31] {
+			if i%outageAfter == outageAfter-1 {
+				s.Release(&Error{Kind: Rejected}, Usage{}) // or it would be an outage
+				continue
+			}
 			s.Release(&Error{Kind: Overloaded, Retry: true}, Usage{})
 		}
 		require.Equal(t, 16, l.State().Limit)
@@ -233,6 +237,7 @@ func TestFailuresHalveTheLimitOnceAFlight(t *testing.T) {
 		for want := range 6 {
 			take(t, l, 1)[0].Release(&Error{Kind: Overloaded}, Usage{})
 			require.Equal(t, max(1, 8>>want), l.State().Limit)
+			take(t, l, 1)[0].Release(&Error{Kind: Rejected}, Usage{})
 		}
 		for range 700 {
 			take(t, l, 1)[0].Release(nil, Usage{})

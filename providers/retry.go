@@ -25,8 +25,13 @@ func (p *Provider) Retry(err *Error, tries int) (delay time.Duration, again bool
 		return 0, false
 	}
 	wait := backoff(tries)
-	jitter := time.Duration(jitterShare * p.rand() * float64(wait))
+	jitter := jittered(wait, p.rand) - wait
 	return min(max(wait, err.After)+jitter, afterMax), true
+}
+
+// jittered adds up to 20 %, so that callers do not come back all at once.
+func jittered(wait time.Duration, rand func() float64) time.Duration {
+	return wait + time.Duration(jitterShare*rand()*float64(wait))
 }
 
 // backoff is 0.5 s after the first failure, doubling to 30 s.

@@ -72,7 +72,12 @@ func (f *Folder) place(spool, key string) error {
 	if err := f.root.Rename(spool, key); err != nil {
 		return err
 	}
-	return f.syncDir(dir)
+	for ; dir != "."; dir = path.Dir(dir) { // a new folder is a name in its parent
+		if err := f.syncDir(dir); err != nil {
+			return err
+		}
+	}
+	return f.syncDir(".")
 }
 
 func (f *Folder) syncDir(dir string) error {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"gorm.io/gorm"
@@ -41,7 +42,24 @@ func (s *Store) ClaimDeliveries(ctx context.Context, owner string, refs []jobs.R
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
-	return s.equip(ctx, rows)
+	claimed, err := s.equip(ctx, rows)
+	if err != nil { // nothing was sent: what cannot be read now is offered again
+		return nil, errors.Join(err, s.unclaim(context.WithoutCancel(ctx), rows))
+	}
+	return claimed, nil
+}
+
+// unclaim gives deliveries back as if they had not been claimed.
+func (s *Store) unclaim(ctx context.Context, rows []callbacks.Delivery) error {
+	return s.write(ctx, func(tx *gorm.DB) error {
+		for _, d := range rows {
+			if err := tx.Exec("UPDATE deliveries SET state = 'waiting', owner = '', claims = claims - 1, wake_at = ? WHERE project_id = ? AND id = ? AND attempt = ? AND state = 'sending'",
+				s.now().Add(offerAgain), d.ProjectID, d.ID, d.Attempt).Error; err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // equip reads what a POST needs: one query for the bodies and one for the receivers.
@@ -61,9 +79,19 @@ func (s *Store) equip(ctx context.Context, rows []callbacks.Delivery) ([]callbac
 	}
 	claimed := make([]callbacks.Claimed, len(rows))
 	for i, d := range rows {
-		claimed[i] = callbacks.Claimed{Delivery: d, Body: bodies[events[i]], Receiver: receivers[hooks[i]]}
+		receiver := receivers[hooks[i]]
+		claimed[i] = callbacks.Claimed{Delivery: d, Body: bodies[events[i]], Receiver: receiver.webhook, Broken: receiver.broken}
+		if claimed[i].Broken == nil && claimed[i].Body == nil {
+			claimed[i].Broken = errors.New("store: the delivery's event is gone")
+		}
 	}
 	return claimed, nil
+}
+
+// receiver is a webhook as it was frozen, or why it cannot be read.
+type receiver struct {
+	webhook jobs.Webhook
+	broken  error
 }
 
 func (s *Store) bodies(ctx context.Context, refs []jobs.Ref) (map[jobs.Ref][]byte, error) {
@@ -80,8 +108,11 @@ func (s *Store) bodies(ctx context.Context, refs []jobs.Ref) (map[jobs.Ref][]byt
 	return bodies, nil
 }
 
-func (s *Store) receivers(ctx context.Context, refs []jobs.Ref) (map[jobs.Ref]jobs.Webhook, error) {
-	receivers := make(map[jobs.Ref]jobs.Webhook, len(refs))
+func (s *Store) receivers(ctx context.Context, refs []jobs.Ref) (map[jobs.Ref]receiver, error) {
+	receivers := make(map[jobs.Ref]receiver, len(refs))
+	for _, ref := range refs {
+		receivers[ref] = receiver{broken: errors.New("store: the delivery's webhook is gone")}
+	}
 	for project, ids := range byProject(refs) {
 		var rows []webhook
 		if err := s.read(ctx).Where("project_id = ? AND id IN ?", project, ids).Find(&rows).Error; err != nil {
@@ -92,17 +123,22 @@ func (s *Store) receivers(ctx context.Context, refs []jobs.Ref) (map[jobs.Ref]jo
 			return nil, err
 		}
 		for _, row := range rows {
-			w, err := s.openWebhook(&row)
-			if err != nil {
-				return nil, err
-			}
-			if w.Secret == "" {
-				w.Secret = secret
-			}
-			receivers[jobs.Ref{ProjectID: row.ProjectID, ID: row.ID}] = *w
+			receivers[jobs.Ref{ProjectID: row.ProjectID, ID: row.ID}] = s.receiver(&row, secret)
 		}
 	}
 	return receivers, nil
+}
+
+// receiver opens one webhook; one that does not open is no reason to hold up the others.
+func (s *Store) receiver(row *webhook, secret string) receiver {
+	w, err := s.openWebhook(row)
+	if err != nil {
+		return receiver{broken: err}
+	}
+	if w.Secret == "" {
+		w.Secret = secret
+	}
+	return receiver{webhook: *w}
 }
 
 // RecordAttempts keeps what came of POSTs: each attempt's row, and where its claim still holds the delivery's next

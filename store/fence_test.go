@@ -96,7 +96,7 @@ func TestDueOffersOnce(t *testing.T) {
 		_, err := s.CreateJob(t.Context(), jobs.NewJob{Job: newBatch(s.now())})
 		require.NoError(t, err)
 	}
-	offered := func() int { refs, err := s.DueJobs(t.Context(), 3); require.NoError(t, err); return len(refs) }
+	offered := func() int { refs, err := s.DueBatches(t.Context(), 3); require.NoError(t, err); return len(refs) }
 	require.Zero(t, offered(), "the commit's own wake-up is on its way")
 	now = now.Add(wakeSlack)
 	require.Equal(t, 3, offered())

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -44,8 +43,9 @@ func (j *Janitor) Run(ctx context.Context) {
 // runOnce gives how many things it removed.
 func (j *Janitor) runOnce(ctx context.Context) (n int, err error) {
 	for _, clean := range []func(context.Context) (int, error){j.keys, j.expired, j.deleted, j.orphans} {
-		m, cleanErr := clean(ctx)
-		n, err = n+m, errors.Join(err, cleanErr)
+		for m := slice; m >= slice && err == nil; n += m { // slice by slice, so that others can write in between
+			m, err = clean(ctx)
+		}
 	}
 	return n, err
 }

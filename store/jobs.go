@@ -35,7 +35,9 @@ func (s *Store) CreateJob(ctx context.Context, n jobs.NewJob) (jobs.Woken, error
 		}
 		return s.createWebhook(tx, job.Ref(), n.Webhook)
 	})
-	return jobs.Woken{Jobs: []jobs.Ref{n.Job.Ref()}}, err
+	var woken jobs.Woken
+	woken.Add(&n.Job)
+	return woken, err
 }
 
 // Job reads a job with its result.
@@ -147,7 +149,7 @@ func (s *Store) move(tx *gorm.DB, ref jobs.Ref, move func(*jobs.Job) (jobs.Effec
 	after.ChangedAt, after.Result = now, effects.Result
 	if after.Owner == "" && after.DueAt > 0 && after.DueAt <= now {
 		after.WakeAt = s.wakeAt(now)
-		woken.Jobs = []jobs.Ref{ref}
+		woken.Add(&after.Job)
 	}
 	if woken.Deliveries, err = s.recordEvents(tx, &after, effects.Events); err != nil {
 		return after, woken, err

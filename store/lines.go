@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"gorm.io/gorm"
@@ -39,6 +40,9 @@ func (s *Store) recordLines(tx *gorm.DB, ref jobs.Ref, lines []jobs.Line, now jo
 	if err != nil || fresh == (jobs.Tally{}) {
 		return jobs.Woken{}, err
 	}
+	if err := noteProgress(tx, ref, lines); err != nil {
+		return jobs.Woken{}, err
+	}
 	if job.Status != jobs.InProgress || job.Completed+job.Failed+fresh.Completed+fresh.Failed < job.Total {
 		return jobs.Woken{}, addCounts(tx, ref, fresh, now)
 	}
@@ -46,6 +50,17 @@ func (s *Store) recordLines(tx *gorm.DB, ref jobs.Ref, lines []jobs.Line, now jo
 		return j.Answered(fresh, now), nil
 	})
 	return woken, err
+}
+
+// noteProgress begins the count of claims anew for shards that have brought results: only claims without any end a row.
+func noteProgress(tx *gorm.DB, ref jobs.Ref, lines []jobs.Line) error {
+	var shards []int
+	for _, l := range lines {
+		if !slices.Contains(shards, l.Shard) {
+			shards = append(shards, l.Shard)
+		}
+	}
+	return tx.Exec("UPDATE shards SET claims = 1 WHERE project_id = ? AND job_id = ? AND n IN ? AND claims > 1", ref.ProjectID, ref.ID, shards).Error
 }
 
 func addCounts(tx *gorm.DB, ref jobs.Ref, t jobs.Tally, now jobs.Time) error {

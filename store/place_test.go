@@ -64,9 +64,9 @@ func TestS9SecretsAreSealed(t *testing.T) {
 
 func TestSealedValuesOpenOnlyInTheirPlace(t *testing.T) {
 	t.Parallel()
-	one, err := newSealer(bytes.Repeat([]byte{1}, 32), "")
+	one, err := newSealer(bytes.Repeat([]byte{1}, 32), "", false)
 	require.NoError(t, err)
-	two, err := newSealer(bytes.Repeat([]byte{2}, 32), "")
+	two, err := newSealer(bytes.Repeat([]byte{2}, 32), "", false)
 	require.NoError(t, err)
 	sealed := one.seal("a", []byte("secret"))
 	plain, err := one.open("a", sealed)
@@ -76,8 +76,34 @@ func TestSealedValuesOpenOnlyInTheirPlace(t *testing.T) {
 	require.Error(t, err)
 	_, err = two.open("a", sealed)
 	require.ErrorContains(t, err, "another key")
-	_, err = newSealer([]byte("short"), "")
+	_, err = newSealer([]byte("short"), "", false)
 	require.ErrorContains(t, err, "must have 32")
+}
+
+// TestWrongKeyRefusesToStart: a Ringback that cannot open its secrets would accept jobs whose callbacks it cannot sign.
+func TestWrongKeyRefusesToStart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	reopen := func(key []byte, secret string) error {
+		s, err := Open(t.Context(), Options{Dir: dir, Key: key, SigningSecret: secret, Now: time.Now})
+		if err != nil {
+			return err
+		}
+		return s.Close()
+	}
+	require.NoError(t, reopen(nil, ""))
+	require.NoError(t, reopen(nil, ""))
+	require.ErrorContains(t, reopen(bytes.Repeat([]byte{7}, 32), ""), "another key")
+	require.ErrorContains(t, reopen(bytes.Repeat([]byte{7}, 32), "whsec_Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5"), "another key")
+	require.NoError(t, os.Rename(filepath.Join(dir, "master.key"), filepath.Join(dir, "kept")))
+	require.ErrorContains(t, reopen(nil, ""), "restore it")
+	require.NoError(t, os.Rename(filepath.Join(dir, "kept"), filepath.Join(dir, "master.key")))
+	require.NoError(t, reopen(nil, ""))
+	for _, name := range []string{"ringback.db", "master.key"} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), name)
+	}
 }
 
 func TestFolderKeepsWholeFilesOrNothing(t *testing.T) {

@@ -18,7 +18,11 @@ type project struct {
 }
 
 // ensureProject makes a project with a signing secret at the first start. A configured secret replaces the stored one.
+// One that does not open means another key: better no start than callbacks that cannot be signed.
 func (s *Store) ensureProject(ctx context.Context, id, secret string) error {
+	if _, err := s.SigningSecret(ctx, id); err != nil && !jobs.IsCode(err, jobs.CodeNotFound) {
+		return err
+	}
 	conflict := clause.OnConflict{DoNothing: true}
 	if secret != "" {
 		conflict = clause.OnConflict{

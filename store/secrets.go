@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // sealer encrypts what must not stand in the database in clear: AES-256-GCM, with the key's ID and the row as
@@ -20,11 +21,12 @@ type sealer struct {
 
 const keyBytes = 32
 
-// newSealer uses the key, or the one in the file, which it makes (mode 0600) when there is none.
-func newSealer(key []byte, path string) (*sealer, error) {
+// newSealer uses the key, or the one in the file. For a new database it makes the file (mode 0600); beside an old one a
+// missing file is an error, because what is sealed there would never open again.
+func newSealer(key []byte, path string, fresh bool) (*sealer, error) {
 	if len(key) == 0 {
 		var err error
-		if key, err = masterKey(path); err != nil {
+		if key, err = masterKey(path, fresh); err != nil {
 			return nil, err
 		}
 	}
@@ -43,21 +45,40 @@ func newSealer(key []byte, path string) (*sealer, error) {
 	return &sealer{aead: aead, id: [4]byte(sum[:4])}, nil
 }
 
-func masterKey(path string) ([]byte, error) {
+func masterKey(path string, fresh bool) ([]byte, error) {
 	key, err := os.ReadFile(path)
-	if !errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case !errors.Is(err, fs.ErrNotExist):
 		return key, err
+	case !fresh:
+		return nil, fmt.Errorf("store: %s is missing, and the database's secrets were sealed with it: restore it, or set secrets.key to the key that was used", path)
 	}
 	key = make([]byte, keyBytes)
-	if _, err := rand.Read(key); err != nil {
-		return nil, err
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
+	_, _ = rand.Read(key) // never fails
+	if err := writeWhole(path, key); err != nil {
 		return nil, fmt.Errorf("store: cannot make the master key: %w", err)
 	}
-	_, err = f.Write(key)
-	return key, errors.Join(err, f.Sync(), f.Close())
+	return key, nil
+}
+
+// writeWhole makes a file that is there whole or not at all, whatever ends the process meanwhile.
+func writeWhole(path string, content []byte) error {
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // seal encrypts plain for one place ("webhooks/default/whk_…"): key ID, nonce, ciphertext.

@@ -59,13 +59,29 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if s.lock, err = lockDir(o.Dir); err != nil {
 		return nil, err
 	}
-	if s.seal, err = newSealer(o.Key, filepath.Join(o.Dir, "master.key")); err != nil {
+	path := filepath.Join(o.Dir, "ringback.db")
+	fresh, err := private(path)
+	if err != nil {
 		return nil, err
 	}
-	if err := s.open(ctx, filepath.Join(o.Dir, "ringback.db")); err != nil {
+	if s.seal, err = newSealer(o.Key, filepath.Join(o.Dir, "master.key"), fresh); err != nil {
+		return nil, err
+	}
+	if err := s.open(ctx, path); err != nil {
 		return nil, err
 	}
 	return s, s.ensureProject(ctx, jobs.DefaultProject, o.SigningSecret)
+}
+
+// private makes the database's file if need be, for its owner's eyes only: it holds prompts. SQLite gives the files
+// beside it the same mode. fresh says that nothing stands in it yet.
+func private(path string) (fresh bool, err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return false, fmt.Errorf("store: cannot open the database: %w", err)
+	}
+	info, err := f.Stat()
+	return err == nil && info.Size() == 0, errors.Join(err, f.Close())
 }
 
 func (s *Store) open(ctx context.Context, path string) (err error) {

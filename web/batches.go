@@ -15,14 +15,13 @@ import (
 type BatchService interface {
 	// CreateBatch commits a batch before it returns. A used Idempotency-Key answers *jobs.Replay.
 	CreateBatch(ctx context.Context, n jobs.NewBatch) (jobs.Snapshot, error)
-	Job(ctx context.Context, ref jobs.Ref) (jobs.Snapshot, error)
-	Jobs(ctx context.Context, q jobs.JobQuery) (found []jobs.Job, more bool, err error)
 	Cancel(ctx context.Context, ref jobs.Ref) (jobs.Snapshot, error)
 }
 
 type batches struct {
 	*core
 	jobs     BatchService
+	facts    JobReader
 	webhooks WebhookParser
 }
 
@@ -107,7 +106,7 @@ func (b *batches) list(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	found, more, err := b.jobs.Jobs(c.Request.Context(), jobs.JobQuery{
+	found, more, err := b.facts.Jobs(c.Request.Context(), jobs.JobQuery{
 		ProjectID: b.project(c), Kind: jobs.KindBatch, After: p.after, Limit: p.limit,
 	})
 	if err != nil {
@@ -121,7 +120,7 @@ func (b *batches) list(c *gin.Context) error {
 }
 
 func (b *batches) get(c *gin.Context) error {
-	snapshot, err := readKind(c, b.jobs, b.ref(c), jobs.KindBatch)
+	snapshot, err := readKind(c, b.facts, b.ref(c), jobs.KindBatch)
 	if err != nil {
 		return err
 	}
@@ -130,7 +129,7 @@ func (b *batches) get(c *gin.Context) error {
 
 // cancel takes no body; clients send none, or anything.
 func (b *batches) cancel(c *gin.Context) error {
-	if _, err := readKind(c, b.jobs, b.ref(c), jobs.KindBatch); err != nil {
+	if _, err := readKind(c, b.facts, b.ref(c), jobs.KindBatch); err != nil {
 		return err
 	}
 	snapshot, err := b.jobs.Cancel(c.Request.Context(), b.ref(c))
@@ -141,12 +140,14 @@ func (b *batches) cancel(c *gin.Context) error {
 }
 
 // jobReader reads one job.
-type jobReader interface {
+// JobReader reads jobs of any kind.
+type JobReader interface {
 	Job(ctx context.Context, ref jobs.Ref) (jobs.Snapshot, error)
+	Jobs(ctx context.Context, q jobs.JobQuery) (found []jobs.Job, more bool, err error)
 }
 
 // readKind reads a job of one kind; a job of another is not found. A job never changes its kind.
-func readKind(c *gin.Context, r jobReader, ref jobs.Ref, kind jobs.Kind) (jobs.Snapshot, error) {
+func readKind(c *gin.Context, r JobReader, ref jobs.Ref, kind jobs.Kind) (jobs.Snapshot, error) {
 	none := jobs.NotFound("No %s found with id '%s'.", kind, ref.ID)
 	if !storable(ref.ID) {
 		return jobs.Snapshot{}, none

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
@@ -14,11 +15,19 @@ import (
 	"github.com/ringback/ringback/rawjson"
 )
 
+// bodyTime is how long a JSON body may take to come in.
+const bodyTime = time.Minute
+
 // readBody reads a JSON body whole. The Content-Type is not looked at: the bytes decide.
 func (s *core) readBody(c *gin.Context) ([]byte, error) {
 	if err := plainEncoding(c.Request.Header); err != nil {
 		return nil, err
 	}
+	// A client that stops sending must not hold a connection, and its Idempotency-Key, for ever. Where a connection knows
+	// no deadlines (a test's), there is none.
+	conn := http.NewResponseController(c.Writer)
+	_ = conn.SetReadDeadline(time.Now().Add(bodyTime))
+	defer func() { _ = conn.SetReadDeadline(time.Time{}) }()
 	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, s.bodyBytes))
 	var long *http.MaxBytesError
 	if err != nil && !errors.As(err, &long) {

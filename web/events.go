@@ -8,15 +8,15 @@ import (
 	"github.com/ringback/ringback/jobs"
 )
 
-// EventService lists what happened.
-type EventService interface {
+// EventReader lists what happened.
+type EventReader interface {
 	// Events are in commit order, after an event's ID or position (empty: from the beginning).
 	Events(ctx context.Context, project, after string, limit int) (found []jobs.Event, more bool, err error)
 }
 
 type events struct {
 	*core
-	jobs EventService
+	facts EventReader
 }
 
 // list answers the events' frozen bytes, as their receivers got them. Oldest first: who follows never misses one.
@@ -25,7 +25,7 @@ func (e *events) list(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	found, more, err := e.jobs.Events(c.Request.Context(), e.project(c), p.after, p.limit)
+	found, more, err := e.facts.Events(c.Request.Context(), e.project(c), p.after, p.limit)
 	if err != nil {
 		return p.listError(err)
 	}

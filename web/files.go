@@ -21,16 +21,21 @@ type FileService interface {
 	Discard(ctx context.Context, sp *jobs.Spooled) error
 	// KeepFile makes spooled bytes a file; on an error, *jobs.Replay too, the bytes are gone.
 	KeepFile(ctx context.Context, sp *jobs.Spooled, n jobs.NewFile) (jobs.File, error)
-	File(ctx context.Context, ref jobs.Ref) (jobs.File, error)
-	Files(ctx context.Context, q jobs.FileQuery) (found []jobs.File, more bool, err error)
 	// FileContent opens a file's bytes; the caller closes them.
 	FileContent(ctx context.Context, ref jobs.Ref) (jobs.File, io.ReadCloser, error)
 	DeleteFile(ctx context.Context, ref jobs.Ref) error
 }
 
+// FileReader reads files' facts.
+type FileReader interface {
+	File(ctx context.Context, ref jobs.Ref) (jobs.File, error)
+	Files(ctx context.Context, q jobs.FileQuery) (found []jobs.File, more bool, err error)
+}
+
 type files struct {
 	*core
-	jobs FileService
+	jobs  FileService
+	facts FileReader
 }
 
 const listFiles = 10_000 // entries of a list of files, by default and at most (OpenAI's)
@@ -109,7 +114,7 @@ func (f *files) list(c *gin.Context) error {
 	if !storable(c.Query("purpose")) {
 		return ok(c, list(nil, false))
 	}
-	found, more, err := f.jobs.Files(c.Request.Context(), jobs.FileQuery{
+	found, more, err := f.facts.Files(c.Request.Context(), jobs.FileQuery{
 		ProjectID: f.project(c), Purpose: c.Query("purpose"), After: p.after, Limit: p.limit, Ascending: order == "asc",
 	})
 	if err != nil {
@@ -127,7 +132,7 @@ func (f *files) get(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	file, err := f.jobs.File(c.Request.Context(), ref)
+	file, err := f.facts.File(c.Request.Context(), ref)
 	if err != nil {
 		return noFile(err, ref.ID)
 	}

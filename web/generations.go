@@ -14,13 +14,13 @@ import (
 type GenerationService interface {
 	// CreateGeneration commits a generation before it returns. A used Idempotency-Key answers *jobs.Replay.
 	CreateGeneration(ctx context.Context, n jobs.NewGeneration) (jobs.Snapshot, error)
-	Job(ctx context.Context, ref jobs.Ref) (jobs.Snapshot, error)
 	Cancel(ctx context.Context, ref jobs.Ref) (jobs.Snapshot, error)
 }
 
 type generations struct {
 	*core
 	jobs     GenerationService
+	facts    JobReader
 	webhooks WebhookParser
 }
 
@@ -101,7 +101,7 @@ func checkUnsupported(own map[string]gjson.Result) error {
 }
 
 func (g *generations) get(c *gin.Context) error {
-	snapshot, err := readKind(c, g.jobs, g.ref(c), jobs.KindGeneration)
+	snapshot, err := readKind(c, g.facts, g.ref(c), jobs.KindGeneration)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (g *generations) get(c *gin.Context) error {
 }
 
 func (g *generations) cancel(c *gin.Context) error {
-	if _, err := readKind(c, g.jobs, g.ref(c), jobs.KindGeneration); err != nil {
+	if _, err := readKind(c, g.facts, g.ref(c), jobs.KindGeneration); err != nil {
 		return err
 	}
 	snapshot, err := g.jobs.Cancel(c.Request.Context(), g.ref(c))

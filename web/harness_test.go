@@ -43,7 +43,7 @@ func start(t *testing.T, tweaks ...func(*Options)) *harness {
 		watchers: jobs.NewWatchers(), log: &lockedBuffer{},
 	}
 	o := Options{
-		Jobs: h.service(), Callbacks: h.callbacks, Version: "test",
+		Jobs: h.service(), Facts: h.records, Callbacks: h.callbacks, Version: "test",
 		Log: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, tweak := range tweaks {

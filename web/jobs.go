@@ -13,8 +13,6 @@ import (
 
 // JobService tells about jobs of every kind.
 type JobService interface {
-	Job(ctx context.Context, ref jobs.Ref) (jobs.Snapshot, error)
-	Jobs(ctx context.Context, q jobs.JobQuery) (found []jobs.Job, more bool, err error)
 	// Wait reads a job once its status has changed, or it has ended, or the time is up or ctx done.
 	Wait(ctx context.Context, ref jobs.Ref, wait time.Duration) (jobs.Snapshot, error)
 	Cancel(ctx context.Context, ref jobs.Ref) (jobs.Snapshot, error)
@@ -29,6 +27,7 @@ type DeliveryLister interface {
 type jobRoutes struct {
 	*core
 	jobs       JobService
+	facts      JobReader
 	deliveries DeliveryLister
 }
 
@@ -52,7 +51,7 @@ func (j *jobRoutes) list(c *gin.Context) error {
 	if q.Status, err = oneOf(c, "status", statuses...); err != nil {
 		return err
 	}
-	found, more, err := j.jobs.Jobs(c.Request.Context(), q)
+	found, more, err := j.facts.Jobs(c.Request.Context(), q)
 	if err != nil {
 		return p.listError(err)
 	}
@@ -92,7 +91,7 @@ func (j *jobRoutes) get(c *gin.Context) error {
 // read waits until the time is up, the client goes away or the server shuts down.
 func (j *jobRoutes) read(c *gin.Context, ref jobs.Ref, wait time.Duration) (jobs.Snapshot, error) {
 	if wait == 0 || j.waits.Err() != nil {
-		return j.jobs.Job(c.Request.Context(), ref)
+		return j.facts.Job(c.Request.Context(), ref)
 	}
 	ctx, cancel := context.WithCancel(c.Request.Context())
 	defer cancel()
@@ -130,7 +129,7 @@ func (j *jobRoutes) listDeliveries(c *gin.Context) error {
 	if !storable(ref.ID) {
 		return noJob(jobs.NotFound(""), ref.ID)
 	}
-	if _, err := j.jobs.Job(c.Request.Context(), ref); err != nil {
+	if _, err := j.facts.Job(c.Request.Context(), ref); err != nil {
 		return noJob(err, ref.ID)
 	}
 	found, err := j.deliveries.Deliveries(c.Request.Context(), ref)

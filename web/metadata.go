@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
 	"unicode/utf8"
 
@@ -34,7 +35,12 @@ func readMetadata(v gjson.Result) (json.RawMessage, error) {
 	if err == nil && pairs > metadataPairs {
 		err = jobs.Errorf(codeTooMany, "metadata", "Invalid 'metadata': too many properties. Expected an object with at most %d properties, but got %d instead.", metadataPairs, pairs)
 	}
-	return json.RawMessage(v.Raw), err
+	if err != nil {
+		return nil, err
+	}
+	var compact bytes.Buffer // white space has no bound of its own
+	err = json.Compact(&compact, []byte(v.Raw))
+	return compact.Bytes(), err
 }
 
 func checkPair(key string, value gjson.Result) error {

@@ -10,11 +10,11 @@ import (
 
 // route registers every route. A GET answers HEAD too.
 func (s *Server) route(o Options) {
-	f := &files{&s.core, o.Jobs}
-	b := &batches{&s.core, o.Jobs, o.Callbacks}
-	g := &generations{&s.core, o.Jobs, o.Callbacks}
-	j := &jobRoutes{&s.core, o.Jobs, o.Callbacks}
-	e := &events{&s.core, o.Jobs}
+	f := &files{&s.core, o.Jobs, o.Facts}
+	b := &batches{&s.core, o.Jobs, o.Facts, o.Callbacks}
+	g := &generations{&s.core, o.Jobs, o.Facts, o.Callbacks}
+	j := &jobRoutes{&s.core, o.Jobs, o.Facts, o.Callbacks}
+	e := &events{&s.core, o.Facts}
 	w := &webhooks{&s.core, o.Callbacks}
 	for _, r := range []struct {
 		method, path string

@@ -57,7 +57,7 @@ type spooler func(ctx context.Context, r io.Reader) (*jobs.Spooled, error)
 // read takes all parts. On an error the caller discards what is spooled.
 func (u *upload) read(ctx context.Context, parts *multipart.Reader, spool spooler) error {
 	for {
-		part, err := parts.NextPart()
+		part, err := parts.NextRawPart()
 		if err == io.EOF { //nolint:errorlint // a wrapped EOF is a body that was cut off
 			return nil
 		}

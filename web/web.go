@@ -11,13 +11,19 @@ import (
 	"github.com/ringback/ringback/jobs"
 )
 
-// Jobs is the whole of what this package asks about jobs. Each resource declares its own part beside its handlers.
+// Jobs is the whole of what this package commands about jobs. Each resource declares its own part beside its handlers.
 type Jobs interface {
 	FileService
 	BatchService
 	GenerationService
 	JobService
-	EventService
+}
+
+// Facts is what it reads, straight from the store.
+type Facts interface {
+	FileReader
+	JobReader
+	EventReader
 }
 
 // Callbacks is the whole of what this package asks about callbacks.
@@ -30,6 +36,7 @@ type Callbacks interface {
 // Options are the parts a Server works with.
 type Options struct {
 	Jobs      Jobs
+	Facts     Facts
 	Callbacks Callbacks
 
 	// Keys are the API keys that clients send as bearer tokens. None means no authentication: then only loopback and

@@ -140,11 +140,15 @@ func (a *app) openStore(ctx context.Context) (err error) {
 // a large batch never fills the queue.
 const shardsAwake = 8
 
+// batchSteps is how many batches are validated, ended or written out at the same time, in groups of up to four.
+const batchSteps = 8
+
 func (a *app) openQueue(context.Context) (err error) {
 	a.queue, err = queue.Open(queue.Options{
 		Redis: a.cfg.Queue.Redis.Reveal(), Drain: a.cfg.Server.ShutdownGrace, Log: a.log,
 		Lanes: []queue.Lane{
-			{Name: jobs.LaneJobs, Workers: a.cfg.Jobs.Workers, Group: 16, Due: a.store.DueJobs, Work: a.workJobs},
+			{Name: jobs.LaneJobs, Workers: batchSteps, Group: 4, Due: a.store.DueBatches, Work: a.workJobs},
+			{Name: jobs.LaneGenerations, Workers: a.cfg.Jobs.Workers, Group: 4, Due: a.store.DueGenerations, Work: a.workJobs},
 			{Name: jobs.LaneShards, Workers: a.cfg.Batches.Workers, Group: 1, Due: a.store.DueShards, Work: a.workShards},
 			{Name: jobs.LaneDeliveries, Workers: a.cfg.Callbacks.Workers, Group: 64, Due: a.store.DueDeliveries, Work: a.workDeliveries},
 		},
@@ -204,7 +208,7 @@ func (a *app) openHTTP(context.Context) error {
 		keys = append(keys, key.Reveal())
 	}
 	a.http = web.HTTPServer(web.New(web.Options{
-		Jobs: service, Callbacks: callbacks.NewService(callbacks.ServiceOptions{Records: a.store, Rules: a.rules()}),
+		Jobs: service, Facts: a.store, Callbacks: callbacks.NewService(callbacks.ServiceOptions{Records: a.store, Rules: a.rules()}),
 		Keys: keys, PublicURL: a.URL(), BodyBytes: int64(a.cfg.Limits.BodyBytes), FileBytes: int64(a.cfg.Limits.FileBytes),
 		Ready: a.ready, Log: a.log, Now: time.Now, Version: version(),
 	}))

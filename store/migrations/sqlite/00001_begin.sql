@@ -47,6 +47,7 @@ CREATE TABLE jobs (
     output_tokens     INTEGER NOT NULL,
     reasoning_tokens  INTEGER NOT NULL,
     total_tokens      INTEGER NOT NULL,
+    refusals          INTEGER NOT NULL,
     webhook           BLOB, -- as reads show it; what is secret stands sealed in webhooks
     sequence          INTEGER NOT NULL,
     created_at        INTEGER NOT NULL,
@@ -66,7 +67,7 @@ CREATE TABLE jobs (
 );
 CREATE INDEX jobs_newest ON jobs (project_id, created_at, id);
 CREATE INDEX jobs_newest_kind ON jobs (project_id, kind, created_at, id);
-CREATE INDEX jobs_wake ON jobs (wake_at) WHERE wake_at > 0;
+CREATE INDEX jobs_wake ON jobs (kind, wake_at) WHERE wake_at > 0;
 CREATE INDEX jobs_owner ON jobs (owner) WHERE owner <> '';
 CREATE INDEX jobs_input ON jobs (project_id, input_file_id) WHERE ended_at = 0;
 
