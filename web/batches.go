@@ -139,7 +139,6 @@ func (b *batches) cancel(c *gin.Context) error {
 	return ok(c, snapshot.Object())
 }
 
-// jobReader reads one job.
 // JobReader reads jobs of any kind.
 type JobReader interface {
 	Job(ctx context.Context, ref jobs.Ref) (jobs.Snapshot, error)
