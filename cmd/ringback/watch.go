@@ -10,7 +10,7 @@ import (
 const (
 	// pollWait is the length of one long poll. The server answers sooner when the status changes, but not for each
 	// line: this is how often the counts move.
-	pollWait = 500 * time.Millisecond
+	pollWait = 250 * time.Millisecond
 	// pollPause keeps a fast job from being read more often than eyes can see.
 	pollPause = 100 * time.Millisecond
 	// redrawEvery moves the clock of a progress line while nothing changes.
