@@ -43,7 +43,7 @@ func (s *Store) recordLines(tx *gorm.DB, ref jobs.Ref, lines []jobs.Line, now jo
 	if err := noteProgress(tx, ref, lines); err != nil {
 		return jobs.Woken{}, err
 	}
-	if job.Status != jobs.InProgress || job.Completed+job.Failed+fresh.Completed+fresh.Failed < job.Total {
+	if !job.AnsweredBy(fresh) {
 		return jobs.Woken{}, addCounts(tx, ref, fresh, now)
 	}
 	_, woken, err := s.move(tx, ref, func(j *jobs.Job) (jobs.Effects, error) {
