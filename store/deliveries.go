@@ -25,11 +25,11 @@ func (s *Store) createDeliveries(tx *gorm.DB, deliveries []callbacks.Delivery) (
 const claimDeliveries = `UPDATE deliveries SET state = 'sending', owner = ?, attempt = attempt + 1, claims = claims + 1, wake_at = 0
 	WHERE project_id = ? AND id IN ? AND state = 'waiting' AND due_at > 0 AND due_at <= ? RETURNING *`
 
-// ClaimDeliveries takes the deliveries that are due, with the events' bytes and the receivers as they were frozen.
-func (s *Store) ClaimDeliveries(ctx context.Context, owner string, refs []jobs.Ref, now jobs.Time) ([]callbacks.Claimed, error) {
-	var rows []callbacks.Delivery
-	err := s.write(ctx, func(tx *gorm.DB) error {
-		rows = nil
+// ClaimDeliveries takes the deliveries that are due, with the events' bytes and the receivers as they were frozen. All of
+// it is one transaction: what cannot be read is not claimed either.
+func (s *Store) ClaimDeliveries(ctx context.Context, owner string, refs []jobs.Ref, now jobs.Time) (claimed []callbacks.Claimed, err error) {
+	err = s.write(ctx, func(tx *gorm.DB) error {
+		var rows []callbacks.Delivery
 		for project, ids := range byProject(refs) {
 			var some []callbacks.Delivery
 			if err := tx.Raw(claimDeliveries, owner, project, ids, now).Scan(&some).Error; err != nil {
@@ -37,43 +37,28 @@ func (s *Store) ClaimDeliveries(ctx context.Context, owner string, refs []jobs.R
 			}
 			rows = append(rows, some...)
 		}
-		return nil
+		var err error
+		claimed, err = s.equip(tx, rows)
+		return err
 	})
-	if err != nil || len(rows) == 0 {
+	if err != nil {
 		return nil, err
-	}
-	claimed, err := s.equip(ctx, rows)
-	if err != nil { // nothing was sent: what cannot be read now is offered again
-		return nil, errors.Join(err, s.unclaim(context.WithoutCancel(ctx), rows))
 	}
 	return claimed, nil
 }
 
-// unclaim gives deliveries back as if they had not been claimed.
-func (s *Store) unclaim(ctx context.Context, rows []callbacks.Delivery) error {
-	return s.write(ctx, func(tx *gorm.DB) error {
-		for _, d := range rows {
-			if err := tx.Exec("UPDATE deliveries SET state = 'waiting', owner = '', claims = claims - 1, wake_at = ? WHERE project_id = ? AND id = ? AND attempt = ? AND state = 'sending'",
-				s.now().Add(offerAgain), d.ProjectID, d.ID, d.Attempt).Error; err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
 // equip reads what a POST needs: one query for the bodies and one for the receivers.
-func (s *Store) equip(ctx context.Context, rows []callbacks.Delivery) ([]callbacks.Claimed, error) {
+func (s *Store) equip(tx *gorm.DB, rows []callbacks.Delivery) ([]callbacks.Claimed, error) {
 	var events, hooks []jobs.Ref
 	for _, d := range rows {
 		events = append(events, jobs.Ref{ProjectID: d.ProjectID, ID: d.EventID})
 		hooks = append(hooks, jobs.Ref{ProjectID: d.ProjectID, ID: d.WebhookID})
 	}
-	bodies, err := s.bodies(ctx, events)
+	bodies, err := s.bodies(tx, events)
 	if err != nil {
 		return nil, err
 	}
-	receivers, err := s.receivers(ctx, hooks)
+	receivers, err := s.receivers(tx, hooks)
 	if err != nil {
 		return nil, err
 	}
@@ -94,11 +79,11 @@ type receiver struct {
 	broken  error
 }
 
-func (s *Store) bodies(ctx context.Context, refs []jobs.Ref) (map[jobs.Ref][]byte, error) {
+func (s *Store) bodies(tx *gorm.DB, refs []jobs.Ref) (map[jobs.Ref][]byte, error) {
 	bodies := make(map[jobs.Ref][]byte, len(refs))
 	for project, ids := range byProject(refs) {
 		var events []jobs.Event
-		if err := s.read(ctx).Select("project_id, id, body").Where("project_id = ? AND id IN ?", project, ids).Find(&events).Error; err != nil {
+		if err := tx.Select("project_id, id, body").Where("project_id = ? AND id IN ?", project, ids).Find(&events).Error; err != nil {
 			return nil, err
 		}
 		for _, e := range events {
@@ -108,17 +93,17 @@ func (s *Store) bodies(ctx context.Context, refs []jobs.Ref) (map[jobs.Ref][]byt
 	return bodies, nil
 }
 
-func (s *Store) receivers(ctx context.Context, refs []jobs.Ref) (map[jobs.Ref]receiver, error) {
+func (s *Store) receivers(tx *gorm.DB, refs []jobs.Ref) (map[jobs.Ref]receiver, error) {
 	receivers := make(map[jobs.Ref]receiver, len(refs))
 	for _, ref := range refs {
 		receivers[ref] = receiver{broken: errors.New("store: the delivery's webhook is gone")}
 	}
 	for project, ids := range byProject(refs) {
 		var rows []webhook
-		if err := s.read(ctx).Where("project_id = ? AND id IN ?", project, ids).Find(&rows).Error; err != nil {
+		if err := tx.Where("project_id = ? AND id IN ?", project, ids).Find(&rows).Error; err != nil {
 			return nil, err
 		}
-		secret, err := s.SigningSecret(ctx, project)
+		secret, err := s.signingSecret(tx, project)
 		if err != nil {
 			return nil, err
 		}

@@ -272,3 +272,41 @@ func TestR11StaleOutcomeOfADeliveryIsRefusedAndRecorded(t *testing.T) {
 	require.Equal(t, 1, deliveries[0].Tries)
 	require.Len(t, attempts, 2, "the repeat is on record")
 }
+
+// TestUnreadableDeliveriesHoldUpNobody: one whose receiver does not open is handed out as broken, and while nothing can
+// be read nothing is claimed.
+func TestUnreadableDeliveriesHoldUpNobody(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	var due []jobs.Ref
+	for range 2 {
+		_, woken, err := s.Move(t.Context(), running(t, s), func(j *jobs.Job) (jobs.Effects, error) {
+			j.Status = jobs.Failed
+			j.Rest()
+			return jobs.Effects{Events: []jobs.EventType{"batch.failed"}}, nil
+		})
+		require.NoError(t, err)
+		due = append(due, woken.Deliveries...)
+	}
+	change := func(query string) {
+		require.NoError(t, s.write(t.Context(), func(tx *gorm.DB) error { return tx.Exec(query).Error }))
+	}
+	change("ALTER TABLE webhooks RENAME TO hidden")
+	_, err := s.ClaimDeliveries(t.Context(), "own", due, s.now())
+	require.Error(t, err)
+	change("ALTER TABLE hidden RENAME TO webhooks")
+	change("UPDATE webhooks SET spec = x'00' WHERE rowid = (SELECT min(rowid) FROM webhooks)")
+
+	claimed, err := s.ClaimDeliveries(t.Context(), "own", due, s.now())
+	require.NoError(t, err)
+	require.Len(t, claimed, 2, "the failed claim has claimed nothing")
+	broken := 0
+	for _, c := range claimed {
+		if c.Broken != nil {
+			broken++
+		} else {
+			require.Equal(t, "canary-header", c.Receiver.Headers["X-T"])
+		}
+	}
+	require.Equal(t, 1, broken)
+}

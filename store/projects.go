@@ -39,8 +39,12 @@ func (s *Store) ensureProject(ctx context.Context, id, secret string) error {
 
 // SigningSecret is what a project's callbacks are signed with unless a submission names its own: whsec_ and base64.
 func (s *Store) SigningSecret(ctx context.Context, id string) (string, error) {
+	return s.signingSecret(s.read(ctx), id)
+}
+
+func (s *Store) signingSecret(db *gorm.DB, id string) (string, error) {
 	var p project
-	err := s.read(ctx).Where("project_id = ?", id).Take(&p).Error
+	err := db.Where("project_id = ?", id).Take(&p).Error
 	if err != nil {
 		return "", found(err, jobs.NotFound("No project found with id '%s'.", id))
 	}
