@@ -37,6 +37,7 @@ type app struct {
 	callbacks *callbacks.Client
 	queue     *queue.Queue
 	runner    *jobs.Runner
+	service   *jobs.Service
 	sender    *callbacks.Sender
 	http      *http.Server
 
@@ -65,7 +66,7 @@ func start(ctx context.Context, cfg Config, log *slog.Logger) (_ *app, err error
 	if a.listener, err = net.Listen("tcp", cfg.Server.Listen); err != nil {
 		return nil, fmt.Errorf("server.listen: %w", err)
 	}
-	for _, open := range []func(context.Context) error{a.openProviders, a.openStore, a.openQueue, a.openHTTP} {
+	for _, open := range []func(context.Context) error{a.openProviders, a.openStore, a.openQueue, a.openCallbacks, a.openJobs, a.openHTTP} {
 		if err := open(ctx); err != nil {
 			return nil, err
 		}
@@ -153,9 +154,16 @@ func (a *app) openQueue(context.Context) (err error) {
 			{Name: jobs.LaneDeliveries, Workers: a.cfg.Callbacks.Workers, Group: 64, Due: a.store.DueDeliveries, Work: a.workDeliveries},
 		},
 	})
-	if err != nil {
-		return err
-	}
+	return err
+}
+
+// The queue needs its handlers before the parts behind them can have the queue to wake others with.
+func (a *app) workJobs(ctx context.Context, ids []string)       { a.runner.WorkJobs(ctx, ids) }
+func (a *app) workShards(ctx context.Context, ids []string)     { a.runner.WorkShards(ctx, ids) }
+func (a *app) workDeliveries(ctx context.Context, ids []string) { a.sender.Work(ctx, ids) }
+
+// openCallbacks makes what sends.
+func (a *app) openCallbacks(context.Context) (err error) {
 	if a.callbacks, err = callbacks.NewClient(callbacks.ClientOptions{Rules: a.rules(), CAFile: a.cfg.Callbacks.CAFile}); err != nil {
 		return err
 	}
@@ -169,11 +177,6 @@ func (a *app) openQueue(context.Context) (err error) {
 	})
 	return nil
 }
-
-// The queue needs its handlers before the parts behind them can have the queue to wake others with.
-func (a *app) workJobs(ctx context.Context, ids []string)       { a.runner.WorkJobs(ctx, ids) }
-func (a *app) workShards(ctx context.Context, ids []string)     { a.runner.WorkShards(ctx, ids) }
-func (a *app) workDeliveries(ctx context.Context, ids []string) { a.sender.Work(ctx, ids) }
 
 func (a *app) rules() callbacks.Rules {
 	c := a.cfg.Callbacks
@@ -189,7 +192,8 @@ func (a *app) rules() callbacks.Rules {
 	return r
 }
 
-func (a *app) openHTTP(context.Context) error {
+// openJobs makes what works on jobs, and what clients command it with.
+func (a *app) openJobs(context.Context) error {
 	watchers := jobs.NewWatchers()
 	limits := jobs.Limits{
 		BatchLines: a.cfg.Limits.BatchLines, BatchBytes: int64(a.cfg.Limits.BatchBytes),
@@ -199,16 +203,20 @@ func (a *app) openHTTP(context.Context) error {
 		Store: a.store, Blobs: a.files, Router: a.providers, Waker: a.queue, Watchers: watchers, Limits: limits,
 		Owner: a.owner, Stopping: a.stopping, Now: time.Now, Log: a.log,
 	})
-	service := jobs.NewService(jobs.ServiceOptions{
+	a.service = jobs.NewService(jobs.ServiceOptions{
 		Records: a.store, Blobs: a.files, Router: a.providers, Waker: a.queue, Watchers: watchers, Limits: limits,
 		Now: time.Now,
 	})
+	return nil
+}
+
+func (a *app) openHTTP(context.Context) error {
 	keys := make([]string, 0, len(a.cfg.Auth.Keys))
 	for _, key := range a.cfg.Auth.Keys {
 		keys = append(keys, key.Reveal())
 	}
 	a.http = web.HTTPServer(web.New(web.Options{
-		Jobs: service, Facts: a.store, Callbacks: callbacks.NewService(callbacks.ServiceOptions{Records: a.store, Rules: a.rules()}),
+		Jobs: a.service, Facts: a.store, Callbacks: callbacks.NewService(callbacks.ServiceOptions{Records: a.store, Rules: a.rules()}),
 		Keys: keys, PublicURL: a.URL(), BodyBytes: int64(a.cfg.Limits.BodyBytes), FileBytes: int64(a.cfg.Limits.FileBytes),
 		Ready: a.ready, Log: a.log, Now: time.Now, Version: version(),
 	}))
