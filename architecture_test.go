@@ -18,18 +18,20 @@ const module = "github.com/ringback/ringback"
 
 // arrows say which of our packages each may import. They point at plain types; docs/design.md draws them.
 var arrows = map[string][]string{
-	"cmd/ringback":        {"", "web", "callbacks", "jobs", "jobs/queue", "providers", "providers/simulator", "store"},
-	"web":                 {"callbacks", "jobs", "rawjson"},
-	"store":               {"callbacks", "jobs"},
-	"callbacks":           {"jobs"},
-	"jobs":                {"providers", "rawjson"},
-	"jobs/queue":          {},
-	"providers":           {"rawjson"},
-	"providers/simulator": {"rawjson"},
-	"rawjson":             {},
-	"bench":               {},
-	"e2e":                 {},
-	"":                    {},
+	"cmd/ringback":         {"", "web", "callbacks", "callbacks/signature", "jobs", "jobs/queue", "providers", "providers/simulator", "store"},
+	"web":                  {"callbacks", "jobs", "rawjson"},
+	"store":                {"callbacks", "callbacks/signature", "jobs"},
+	"callbacks":            {"callbacks/signature", "jobs"},
+	"callbacks/signature":  {},
+	"jobs":                 {"providers", "rawjson"},
+	"jobs/queue":           {},
+	"providers":            {"rawjson"},
+	"providers/simulator":  {"rawjson"},
+	"rawjson":              {},
+	"bench":                {},
+	"e2e":                  {},
+	"examples/receiver-go": {},
+	"":                     {},
 }
 
 // homes say where a vendor lives: nobody else imports it.

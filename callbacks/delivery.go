@@ -28,29 +28,37 @@ const (
 
 // Delivery is one event owed to one receiver.
 type Delivery struct {
-	ProjectID string
-	ID        string // dlv_…
-	EventID   string
-	EventType jobs.EventType
-	JobID     string
-	WebhookID string // the one-off receiver that the submission named
-	URL       string // as people see it: scheme, host and path; no query
-	State     State
-	Reason    string // why it ended, or why it waits; a Class or the receiver's own wish
-	CreatedAt jobs.Time
-	EndedAt   jobs.Time
+	ProjectID  string
+	ID         string // dlv_…
+	EventID    string
+	EventType  jobs.EventType
+	JobID      string // empty for an event that is about no job
+	WebhookID  string // the one-off receiver that the submission named, or
+	EndpointID string // the registered one
+	Gate       string // through which it goes: the endpoint's ID, or the callback's host
+	URL        string // as people see it: scheme, host and path; no query
+	State      State
+	Reason     string // why it ended, or why it waits; a Class or the receiver's own wish
+	Recorded   int    // attempts on record, over all rounds; Tries counts those of this round
+	Manual     bool   // somebody asked for the next attempt
+	CreatedAt  jobs.Time
+	EndedAt    jobs.Time
 
-	jobs.Work
+	jobs.Work // WakeAt stays zero: its gate is woken
 }
 
 // Ref names the delivery.
 func (d *Delivery) Ref() jobs.Ref { return jobs.Ref{ProjectID: d.ProjectID, ID: d.ID} }
 
+// GateRef names its gate.
+func (d *Delivery) GateRef() jobs.Ref { return jobs.Ref{ProjectID: d.ProjectID, ID: d.Gate} }
+
 // Claimed is a delivery in this process's hands, with all that a POST needs, or with Broken set.
 type Claimed struct {
 	Delivery
-	Body     []byte       // the event's frozen bytes
-	Receiver jobs.Webhook // as the submission froze it; Secret is the project's where it named none
+	Body     []byte    // the event's frozen bytes
+	Receiver Receiver  // a one-off as its submission froze it, an endpoint as it stands now
+	ShutAt   jobs.Time // since when its gate has been shut, as the row says; zero while it is open
 	// Broken is why what a POST needs cannot be read: its secret does not open, or its event is gone. Nil when all is
 	// there. Its text is logged, so it holds no secret, header value or body.
 	Broken error
@@ -66,11 +74,12 @@ type Attempt struct {
 	DurationMS int64
 	StatusCode int             // zero when no answer came
 	ErrorClass Class           // empty when an answer came
+	Request    json.RawMessage // what was sent: {"method", "url", "headers", "bytes"}, values that are secret as ***
 	Timings    json.RawMessage // milliseconds: {"dns":…,"connect":…,"tls":…,"first_byte":…}
 	Snippet    []byte          // the first bytes of the answer
 	Truncated  bool            // the answer was longer than what is kept
 	Rule       string          // the rule that chose what came next
-	Manual     bool
+	Manual     bool            // somebody asked for it
 }
 
 // Outcome is what one attempt led to. It is recorded only while the claim's fence holds.
@@ -80,24 +89,14 @@ type Outcome struct {
 	Decision Decision
 }
 
-// Fan makes the deliveries that an event owes: one for each receiver that wants it. It decides only; the store commits
-// them with the event.
-func Fan(e *jobs.Event, webhookID string, w *jobs.Webhook) []Delivery {
-	if w == nil || !e.Type.Wanted(w.Events) {
-		return nil
-	}
-	d := Delivery{
-		ProjectID: e.ProjectID, ID: jobs.NewID("dlv_"), EventID: e.ID, EventType: e.Type, JobID: e.JobID,
-		WebhookID: webhookID, URL: ShownURL(w.URL), State: Waiting, CreatedAt: e.CreatedAt,
-	}
-	d.Due(e.CreatedAt)
-	return []Delivery{d}
-}
-
 // Decision says what follows an attempt.
 type Decision struct {
 	State  State
 	Reason string        // kept on the delivery
 	Rule   string        // kept on the attempt: which rule of the contract chose
 	Delay  time.Duration // until the next attempt, while State is Waiting
+	// NoTry says that the attempt does not count: it brings the delivery no nearer to its end.
+	NoTry bool
+	// Disable is why a registered endpoint gets no more events after this: its receiver asked for it. Empty otherwise.
+	Disable string
 }

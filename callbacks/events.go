@@ -8,29 +8,45 @@ import (
 	"github.com/ringback/ringback/jobs"
 )
 
-// knownEvents are the events that jobs fire. A filter for anything else would wait in silence, so it is refused.
-func knownEvents() []string {
-	return []string{
-		"batch.completed", "batch.failed", "batch.expired", "batch.cancelled",
-		"generation.completed", "generation.failed", "generation.cancelled",
+// EventTypes are all that can be subscribed to: what happens to jobs and files, and to callbacks themselves. A filter for
+// anything else would wait in silence, so it is refused.
+func EventTypes() []string {
+	var known []string
+	for _, t := range jobs.EventTypes() {
+		known = append(known, string(t))
 	}
+	return append(known, string(EventEndpointDisabled), string(EventEndpointRecovered), string(EventDeliveryExhausted))
+}
+
+// jobEventTypes are those that a submission's own receiver can get: what happens to its job.
+func jobEventTypes() []string {
+	return slices.DeleteFunc(EventTypes(), func(t string) bool {
+		return !strings.HasPrefix(t, "batch.") && !strings.HasPrefix(t, "generation.")
+	})
 }
 
 // setEvents takes known types, a family's wildcard ("batch.*") and "*".
 func setEvents(w *jobs.Webhook, raw json.RawMessage) error {
-	if err := decode("events", "a list of strings", raw, &w.Events); err != nil {
+	var filters []string
+	if err := decode("events", "a list of strings", raw, &filters); err != nil {
 		return err
 	}
-	known := knownEvents()
-	for _, filter := range w.Events {
+	sorted, err := eventFilters("webhook.events", filters, jobEventTypes())
+	w.Events = sorted
+	return err
+}
+
+// eventFilters checks filters, sorts them and drops repeated ones.
+func eventFilters(param string, filters, known []string) ([]string, error) {
+	for _, filter := range filters {
 		if !isFilter(filter, known) {
-			return jobs.Errorf(jobs.CodeValue, "webhook.events",
-				"webhook.events holds an unknown type; known are %s, a family as batch.*, and *.", strings.Join(known, ", "))
+			return nil, jobs.Errorf(jobs.CodeValue, param,
+				"%s holds an unknown type; known are %s, a family as batch.*, and *.", param, strings.Join(known, ", "))
 		}
 	}
-	slices.Sort(w.Events)
-	w.Events = slices.Compact(w.Events)
-	return nil
+	sorted := slices.Clone(filters)
+	slices.Sort(sorted)
+	return slices.Compact(sorted), nil
 }
 
 func isFilter(filter string, known []string) bool {

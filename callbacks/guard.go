@@ -53,11 +53,18 @@ func (g *guard) control(_, address string, _ syscall.RawConn) error {
 	if err != nil {
 		return blocked()
 	}
-	refused := g.judge(to)
-	if refused == nil {
-		return nil
+	if refused := g.resolved(to); refused != nil {
+		return refused
 	}
-	refused.final = false // a name led here, and may lead elsewhere tomorrow
+	return nil
+}
+
+// resolved judges an address at the dial. No refusal is final: a name led here, and may lead elsewhere tomorrow.
+func (g *guard) resolved(to netip.AddrPort) *refusal {
+	refused := g.judge(to)
+	if refused != nil {
+		refused.final = false
+	}
 	return refused
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ringback/ringback/callbacks/signature"
 	"github.com/ringback/ringback/jobs"
 )
 
@@ -75,11 +76,8 @@ func (r Rules) reserved(name string) bool {
 	return strings.EqualFold(name, r.bodySignatureHeader())
 }
 
-// DefaultBodySignatureHeader carries the signature of the body alone where the operator names no other.
-const DefaultBodySignatureHeader = "X-Ringback-Signature"
-
 func (r Rules) bodySignatureHeader() string {
-	return cmp.Or(http.CanonicalHeaderKey(r.BodySignatureHeader), DefaultBodySignatureHeader)
+	return cmp.Or(http.CanonicalHeaderKey(r.BodySignatureHeader), signature.DefaultBodyHeader)
 }
 
 // isToken tells whether a text can be a header's name (RFC 9110, section 5.6.2).

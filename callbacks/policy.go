@@ -20,32 +20,54 @@ type Policy struct {
 // outcomes, this one included.
 func (p Policy) Decide(r Result, tries int, now time.Time) Decision {
 	cause := r.cause()
+	if r.again > 0 {
+		cause += fmt.Sprintf(", sent %d times", r.again+1)
+	}
 	wish := strings.ToLower(strings.TrimSpace(r.Wish))
 	switch {
 	case r.accepted():
 		return Decision{State: Delivered, Rule: "delivered: " + cause}
+	case r.Local:
+		return p.again(r)
 	case r.Final:
 		return failed(string(r.ErrorClass), "ended: "+cause)
 	case r.StatusCode == http.StatusGone:
-		return failed("gone", "ended: 410, the receiver is gone")
-	case r.StatusCode != 0 && (wish == "abort-message" || wish == "disable"):
+		return disable("gone", "ended: 410, the receiver is gone")
+	case r.StatusCode != 0 && wish == "disable":
+		return disable(wish, fmt.Sprintf("ended: %s, and the receiver asks for %s", cause, wish))
+	case r.StatusCode != 0 && wish == "abort-message":
 		return failed(wish, fmt.Sprintf("ended: %s, and the receiver asks for %s", cause, wish))
 	case tries >= len(p.Schedule):
 		return failed(r.reason(), fmt.Sprintf("given up: %s, attempt %d of %d", cause, tries, len(p.Schedule)))
 	}
-	return p.retry(r, tries, now)
+	return p.retry(r, cause, tries, now)
 }
 
 func failed(reason, rule string) Decision { return Decision{State: Failed, Reason: reason, Rule: rule} }
 
+func disable(reason, rule string) Decision {
+	return Decision{State: Failed, Reason: reason, Rule: rule, Disable: reason}
+}
+
+// localWait is how long a delivery rests that this machine could not dial for: time for others to give back what it
+// lacked, and no loop.
+const localWait = time.Minute
+
+// again puts off what was no try, whatever the schedule has left.
+func (p Policy) again(r Result) Decision {
+	delay := p.spread(localWait)
+	rule := fmt.Sprintf("no try: %s, again in %s", r.cause(), short(delay.Round(time.Second)))
+	return Decision{State: Waiting, Reason: r.reason(), Rule: rule, Delay: delay, NoTry: true}
+}
+
 // retry waits as long as the schedule says, and longer where a receiver that may ask for it does.
-func (p Policy) retry(r Result, tries int, now time.Time) Decision {
+func (p Policy) retry(r Result, cause string, tries int, now time.Time) Decision {
 	delay, by := p.spread(p.Schedule[tries]), "by the schedule"
 	if wait := r.wait(now); wait > delay {
 		delay, by = wait, "as the receiver asks"
 	}
 	rule := fmt.Sprintf("retry %d of %d: %s, in %s %s",
-		tries+1, len(p.Schedule), r.cause(), short(delay.Round(time.Second)), by)
+		tries+1, len(p.Schedule), cause, short(delay.Round(time.Second)), by)
 	return Decision{State: Waiting, Reason: r.reason(), Rule: rule, Delay: delay}
 }
 
@@ -59,7 +81,7 @@ func (p Policy) spread(d time.Duration) time.Duration {
 }
 
 // accepted tells whether the receiver has the event.
-func (r Result) accepted() bool { return r.StatusCode/100 == 2 }
+func (a *Attempt) accepted() bool { return a.StatusCode/100 == 2 }
 
 // reason is the class, or the status where an ordinary answer came.
 func (r Result) reason() string {

@@ -64,11 +64,11 @@ func TestDecide(t *testing.T) {
 		"R6 404":                         {status(404), 3, retry("status_404", "retry 4 of 5: 404, in 2h by the schedule", 2*h)},
 		"R6 409":                         {status(409), 4, retry("status_409", "retry 5 of 5: 409, in 8h by the schedule", 8*h)},
 		"R6 501":                         {status(501), 1, retry("status_501", "retry 2 of 5: 501, in 5m by the schedule", 5*m)},
-		"R6 410":                         {status(410), 1, Decision{State: Failed, Reason: "gone", Rule: "ended: 410, the receiver is gone"}},
+		"R6 410":                         {status(410), 1, Decision{State: Failed, Reason: "gone", Rule: "ended: 410, the receiver is gone", Disable: "gone"}},
 		"R4 the last 500":                {status(500), 5, Decision{State: Failed, Reason: "status_500", Rule: "given up: 500, attempt 5 of 5"}},
 		"R4 beyond the last":             {status(500), 9, Decision{State: Failed, Reason: "status_500", Rule: "given up: 500, attempt 9 of 5"}},
 		"R7 abort-message":               {wishing(500, " Abort-Message "), 1, Decision{State: Failed, Reason: "abort-message", Rule: "ended: 500, and the receiver asks for abort-message"}},
-		"R7 disable":                     {wishing(404, "disable"), 1, Decision{State: Failed, Reason: "disable", Rule: "ended: 404, and the receiver asks for disable"}},
+		"R7 disable":                     {wishing(404, "disable"), 1, Decision{State: Failed, Reason: "disable", Rule: "ended: 404, and the receiver asks for disable", Disable: "disable"}},
 		"R7 another wish":                {wishing(500, "later"), 1, retry("status_500", "retry 2 of 5: 500, in 5m by the schedule", 5*m)},
 		"R5 429, 600 s":                  {asking(429, "600"), 1, retry("status_429", "retry 2 of 5: 429, in 10m as the receiver asks", 10*m)},
 		"R5 408":                         {asking(408, "600"), 1, retry("status_408", "retry 2 of 5: 408, in 10m as the receiver asks", 10*m)},
@@ -112,15 +112,28 @@ func TestJitterOnlyEverDelays(t *testing.T) {
 	require.Equal(t, 330*time.Second, p.Decide(status(500), 1, time.Now()).Delay)
 }
 
-// R12: whatever the clock does, no wait is negative, shorter than the schedule or longer than a day.
+// R12: whatever the clock does, no wait is negative, shorter than the schedule or longer than a day, so that no jump
+// makes a storm; and a wait that the clock has no part in is not moved by it.
 func TestClockJumpsNeverShortenTheWait(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	sent := now.Add(10 * time.Minute).UTC().Format(http.TimeFormat)
-	for _, jump := range []time.Duration{-time.Hour, 0, time.Hour, -1000 * time.Hour, 1000 * time.Hour} {
-		d := steady().Decide(asking(503, sent), 1, now.Add(jump)).Delay
-		require.GreaterOrEqual(t, d, 5*time.Minute)
-		require.LessOrEqual(t, d, 24*time.Hour)
+	date := now.Add(10 * time.Minute).UTC().Format(http.TimeFormat)
+	for row, jump := range map[string]time.Duration{
+		"none": 0, "an hour back": -time.Hour, "an hour ahead": time.Hour, "weeks back": -1000 * time.Hour, "weeks ahead": 1000 * time.Hour,
+		"to 1970": -now.Sub(time.Unix(0, 0)), "by a suspended day": 24 * time.Hour,
+	} {
+		t.Run("R12 "+row, func(t *testing.T) {
+			t.Parallel()
+			for tries := 1; tries < 5; tries++ {
+				at, floor := now.Add(jump), schedule()[tries]
+				d := steady().Decide(asking(503, date), tries, at).Delay
+				require.GreaterOrEqual(t, d, floor)
+				require.LessOrEqual(t, d, 24*time.Hour)
+				require.Equal(t, floor, steady().Decide(status(500), tries, at).Delay)
+				require.Equal(t, 10*time.Hour, steady().Decide(asking(503, "36000"), tries, at).Delay)
+				require.GreaterOrEqual(t, retryAfter(date, at), time.Duration(0))
+			}
+		})
 	}
 }
 

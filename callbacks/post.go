@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"strconv"
 	"time"
 
+	"github.com/ringback/ringback/callbacks/signature"
 	"github.com/ringback/ringback/jobs"
 )
 
@@ -23,7 +25,7 @@ const userAgent = "Ringback/1.0"
 type PosterOptions struct {
 	Client              *Client
 	Timeout             time.Duration // of one whole attempt; zero for 10 s, at most 30 s
-	BodySignatureHeader string        // empty for DefaultBodySignatureHeader
+	BodySignatureHeader string        // empty for signature.DefaultBodyHeader
 	Now                 func() time.Time
 }
 
@@ -45,35 +47,38 @@ type Result struct {
 	RetryAfter string // the first Retry-After header
 	Wish       string // the first webhook-delivery header (Standard Webhooks): abort-message, disable
 	Final      bool   // trying again cannot help: the URL itself is refused, or nothing can sign
+	Local      bool   // this machine could not dial, or its proxy not connect: the receiver was not called, and this was no try
 	phase      phase  // where an attempt without an answer ended
+	again      int    // how often the request was sent again within the attempt, after it had gone out whole (resend)
 }
 
-// Post makes one attempt, the number-th, under one deadline over all of it. A status that came decides, whatever
+// Post makes one attempt under one deadline over all of it. A status that came decides, whatever
 // becomes of the body behind it: a receiver that said 2xx has the event, even if its answer then stalls or breaks.
-func (p *Poster) Post(ctx context.Context, c Claimed, number int) Result {
+func (p *Poster) Post(ctx context.Context, c Claimed) Result {
 	ctx, cancel := context.WithTimeout(ctx, min(cmp.Or(c.Receiver.Timeout, p.Timeout), maxTimeout))
 	defer cancel()
-	r := p.begin(&c.Delivery, number)
+	r := p.begin(&c.Delivery)
 	t := newTrace()
 	if req := p.request(t.attach(ctx), c, &r); req != nil {
 		p.exchange(req, t, &r)
 	}
 	r.DurationMS = time.Since(t.start).Milliseconds()
-	r.Timings = t.progress().timings.json()
+	at := t.progress()
+	r.Timings, r.again = at.timings.json(), at.again
 	return r
 }
 
 // begin is an attempt before anything has happened.
-func (p *Poster) begin(d *Delivery, number int) Result {
+func (p *Poster) begin(d *Delivery) Result {
 	return Result{Attempt: Attempt{
-		ProjectID: d.ProjectID, ID: jobs.NewID("att_"), DeliveryID: d.ID, Number: number,
-		StartedAt: jobs.At(p.Now()), Timings: timings{}.json(),
+		ProjectID: d.ProjectID, ID: jobs.NewID("att_"), DeliveryID: d.ID, Number: d.Recorded + 1,
+		StartedAt: jobs.At(p.Now()), Timings: timings{}.json(), Manual: d.Manual,
 	}}
 }
 
 // request is nil, with the result's class set, when there is nothing that could be sent.
 func (p *Poster) request(ctx context.Context, c Claimed, r *Result) *http.Request {
-	if CheckSecret(c.Receiver.Secret) != nil {
+	if c.Receiver.Keys.Check() != nil {
 		r.ErrorClass, r.Final = ClassSecret, true
 		return nil
 	}
@@ -83,26 +88,49 @@ func (p *Poster) request(ctx context.Context, c Claimed, r *Result) *http.Reques
 		return nil
 	}
 	p.setHeaders(req.Header, c, r.Number)
+	r.Request = p.shown(req, c)
 	req.GetBody = resend(req.Header, c.Body)
 	return req
 }
 
-// setHeaders puts the client's headers first, so that the contract's own win.
+// setHeaders puts the client's headers first, so that the contract's own win. One that could not be written today, as
+// a row may hold it from another time, is left out.
 func (p *Poster) setHeaders(h http.Header, c Claimed, number int) {
 	rules := Rules{BodySignatureHeader: p.BodySignatureHeader}
 	h.Set("Content-Type", "application/json")
 	for name, value := range c.Receiver.Headers {
-		if !rules.reserved(name) {
+		if rules.CheckHeader(name, value) == nil {
 			h.Set(name, value)
 		}
 	}
 	now := p.Now()
 	h.Set("User-Agent", userAgent)
-	h.Set(HeaderID, c.EventID)
-	h.Set(HeaderTimestamp, strconv.FormatInt(now.Unix(), 10))
-	h.Set(HeaderSignature, Sign(c.Receiver.Secret, c.EventID, now, c.Body))
-	h.Set(p.BodySignatureHeader, BodySignature(c.Receiver.Secret, c.Body))
+	h.Set(signature.HeaderID, c.EventID)
+	h.Set(signature.HeaderTimestamp, strconv.FormatInt(now.Unix(), 10))
+	h.Set(signature.HeaderSignature, c.Receiver.Keys.Signature(c.EventID, now, c.Body))
+	h.Set(p.BodySignatureHeader, c.Receiver.Keys.BodySignature(c.Body))
 	h.Set("X-Ringback-Attempt", strconv.Itoa(number))
+}
+
+// shown is the request as its attempt keeps it. The signatures are left out, since whoever has one may send it again;
+// the client's own values are write-only.
+func (p *Poster) shown(req *http.Request, c Claimed) json.RawMessage {
+	headers := make(map[string]string, len(req.Header))
+	for name := range req.Header {
+		headers[name] = req.Header.Get(name)
+	}
+	for name := range c.Receiver.Headers {
+		headers[http.CanonicalHeaderKey(name)] = hidden
+	}
+	headers[signature.HeaderSignature], headers[p.BodySignatureHeader] = hidden, hidden
+	return plain(sent{req.Method, ShownURL(c.Receiver.URL), headers, len(c.Body)})
+}
+
+type sent struct {
+	Method  string            `json:"method"`
+	URL     string            `json:"url"`
+	Headers map[string]string `json:"headers"`
+	Bytes   int               `json:"bytes"`
 }
 
 // resend lets http.Transport send the body again where nobody can have acted on it: a kept connection was closed
@@ -128,6 +156,7 @@ func (p *Poster) exchange(req *http.Request, t *trace, r *Result) {
 	if err != nil {
 		at := t.progress()
 		r.ErrorClass, r.phase = classify(err, at), at.phase
+		r.Local = r.ErrorClass == ClassLocal || r.ErrorClass == ClassProxy
 		var refused *refusal
 		r.Final = errors.As(err, &refused) && refused.final
 		return

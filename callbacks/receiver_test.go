@@ -2,6 +2,7 @@ package callbacks
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ringback/ringback/callbacks/signature"
 	"github.com/ringback/ringback/jobs"
 )
 
@@ -52,7 +54,26 @@ func claim(url string) Claimed {
 		JobID: "batch_1", URL: ShownURL(url), State: Sending,
 	}
 	d.Attempt, d.Claims = 1, 1
-	return Claimed{Delivery: d, Body: []byte(testBody), Receiver: jobs.Webhook{URL: url, Method: "POST", Secret: testSecret}}
+	return Claimed{Delivery: d, Body: []byte(testBody), Receiver: Receiver{URL: url, Method: "POST", Keys: signature.Keys{Secrets: []string{testSecret}}}}
+}
+
+// withoutSecret is a claim that nothing can sign.
+func withoutSecret(c Claimed) Claimed {
+	c.Receiver.Keys = signature.Keys{}
+	return c
+}
+
+// postOnce makes the n-th attempt at a delivery.
+func postOnce(ctx context.Context, p *Poster, c Claimed, n int) Result {
+	c.Recorded = n - 1
+	return p.Post(ctx, c)
+}
+
+// requireSigned holds a message to its signatures: made with the test's secret, within a minute of now.
+func requireSigned(t *testing.T, m message, now time.Time) {
+	t.Helper()
+	require.NoError(t, signature.Verify(m.Header, m.Body, []string{testSecret}, now, time.Minute))
+	require.Equal(t, signature.BodySignature(testSecret, m.Body), m.Header.Get("X-Ringback-Signature"))
 }
 
 func withTimeout(c Claimed, d time.Duration) Claimed {

@@ -27,7 +27,7 @@ func deliver(t *testing.T, p *Poster, change func(c *Claimed)) message {
 	r := receive(t, nil)
 	c := claim(r.URL)
 	change(&c)
-	require.Equal(t, 204, p.Post(t.Context(), c, 1).StatusCode)
+	require.Equal(t, 204, postOnce(t.Context(), p, c, 1).StatusCode)
 	return r.messages()[0]
 }
 

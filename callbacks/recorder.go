@@ -60,7 +60,7 @@ func (r *recorder) ring() {
 }
 
 // run may be called once.
-func (r *recorder) run(ctx context.Context) error {
+func (r *recorder) run(ctx context.Context) {
 	defer close(r.stopped)
 	for ctx.Err() == nil {
 		select {
@@ -71,39 +71,34 @@ func (r *recorder) run(ctx context.Context) error {
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordGrace)
 	defer cancel()
-	for r.flush(last) {
+	for r.waiting() > 0 && r.flush(last) {
 	}
-	if left := len(r.take()); left > 0 {
+	if left := r.waiting(); left > 0 {
 		r.log.Error("callbacks: outcomes could not be recorded; their callbacks will be sent again", "outcomes", left)
 	}
-	return nil
 }
 
 // drain writes until nothing waits. While the store fails it pauses between two tries.
 func (r *recorder) drain(ctx context.Context) {
-	for r.flush(ctx) {
-	}
-	if r.waiting() == 0 || ctx.Err() != nil {
-		return
-	}
-	select {
-	case <-time.After(recordPause):
-		r.ring()
-	case <-ctx.Done():
+	for r.waiting() > 0 && ctx.Err() == nil {
+		if r.flush(ctx) {
+			continue
+		}
+		select {
+		case <-time.After(recordPause):
+		case <-ctx.Done():
+		}
 	}
 }
 
-// flush writes one set. It tells whether to go on at once: not when nothing waits, nor when the store failed.
+// flush writes one set. It tells whether the store took all of it.
 func (r *recorder) flush(ctx context.Context) bool {
 	set := r.take()
-	if len(set) == 0 {
-		return false
-	}
 	kept := r.write(ctx, set)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.pending = append(kept, r.pending...)
-	return len(kept) == 0 && len(r.pending) > 0
+	return len(kept) == 0
 }
 
 func (r *recorder) take() []entry {

@@ -16,7 +16,7 @@ type Rules struct {
 	AllowPorts          []PortRange             // open beside 443, and 80 where http is allowed (callbacks.allow_ports)
 	PublicURL           string                  // where receivers reach this Ringback; never called back
 	Self                func() []netip.AddrPort // where this process listens; never called back. Nil for nowhere
-	BodySignatureHeader string                  // empty for DefaultBodySignatureHeader
+	BodySignatureHeader string                  // empty for signature.DefaultBodyHeader
 }
 
 // PortRange is the ports From to To, both included.

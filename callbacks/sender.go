@@ -12,15 +12,27 @@ import (
 	"github.com/ringback/ringback/jobs"
 )
 
+// Want asks for deliveries behind one gate.
+type Want struct {
+	Gate jobs.Ref
+	Room int // at most so many
+}
+
 // Store is what a Sender asks of the store.
 type Store interface {
-	// ClaimDeliveries takes the deliveries that are due and in nobody's hands, in one guarded statement: Attempt and
-	// Claims are one higher, Owner is set. It gives those it took; the others are somebody else's, or not due. One that
-	// cannot be read is given with Broken set and does not fail the others. After an error none of refs is claimed.
-	ClaimDeliveries(ctx context.Context, owner string, refs []jobs.Ref, now jobs.Time) ([]Claimed, error)
-	// RecordAttempts writes each outcome whose claim still holds, in one transaction: the attempt's row, and the
-	// delivery's state, reason and next time. It counts those that were refused because another process was first.
+	// ClaimDeliveries takes deliveries that are due, of each gate those that have been due longest, up to its Room (one,
+	// where the row says that the gate is shut): Attempt and Claims are one higher, Owner is set. One that cannot be read
+	// is given with Broken set and does not fail the others. Deliveries to an endpoint that is disabled or deleted are
+	// not given: they end as cancelled. After an error nothing is claimed.
+	ClaimDeliveries(ctx context.Context, owner string, wants []Want, now jobs.Time) ([]Claimed, error)
+	// RecordAttempts writes each outcome whose claim still holds, in one transaction: the attempt's row, the delivery's
+	// state, reason and next time, the endpoint's health, and the events that follow. It counts those that were refused
+	// because another process was first.
 	RecordAttempts(ctx context.Context, outcomes []Outcome, now jobs.Time) (refused int, err error)
+	// ShutGate keeps since when a gate has been shut (zero: it is open), and has it woken at a time.
+	ShutGate(ctx context.Context, gate jobs.Ref, since, wake jobs.Time) error
+	// ExpireDeliveries gives up what has waited at a shut gate for MaxWait, a thousand at a time, and counts them.
+	ExpireDeliveries(ctx context.Context, now jobs.Time) (int, error)
 }
 
 // SenderOptions are the parts a Sender works with.
@@ -28,8 +40,11 @@ type SenderOptions struct {
 	Store       Store
 	Poster      *Poster
 	Policy      Policy
-	Owner       string // this process, as its claims name it
-	Concurrency int    // deliveries in hand at the same time, from claim to record; zero for 128
+	Owner       string          // this process, as its claims name it
+	Concurrency int             // deliveries in hand at the same time, from claim to record; zero for 512
+	PerReceiver int             // of those, behind one gate; zero for 64
+	Stopping    <-chan struct{} // closed when the process begins to stop: nothing more is claimed
+	Grace       time.Duration   // how long attempts may go on after that
 	Now         func() time.Time
 	Log         *slog.Logger
 }
@@ -37,87 +52,181 @@ type SenderOptions struct {
 // Sender takes deliveries through their five steps: claim, act, decide, record, wake.
 type Sender struct {
 	SenderOptions
-	slots    *slots
+	gates    *gates
 	recorder *recorder
+	inHand   sync.WaitGroup
 }
 
-// NewSender makes a Sender. Work records nothing until Run runs.
+// NewSender makes a Sender. Nothing is sent until Run runs.
 func NewSender(o SenderOptions) *Sender {
-	o.Concurrency = cmp.Or(o.Concurrency, 128)
+	o.Concurrency = cmp.Or(o.Concurrency, 512)
+	o.PerReceiver = cmp.Or(o.PerReceiver, 64)
 	return &Sender{
 		SenderOptions: o,
-		slots:         newSlots(o.Concurrency),
+		gates:         newGates(o.Concurrency, o.PerReceiver),
 		recorder:      newRecorder(o.Store, o.Now, o.Log),
 	}
 }
 
-// Run records outcomes until ctx ends; then it writes what is left, once, and returns. Stop it after the queue whose
-// handler Work is, so that the last outcomes are written.
-func (s *Sender) Run(ctx context.Context) error { return s.recorder.run(ctx) }
+// Work notes the gates behind which deliveries may be due, and returns. It is the handler of the deliveries lane.
+func (s *Sender) Work(_ context.Context, ids []string) { s.gates.ask(jobs.ParseRefs(ids), s.Now()) }
 
-// Work sends the deliveries that a wake-up names. It claims as many as it has slots for, posts side by side, and goes on
-// with the rest as slots come free; it returns when each outcome is recorded, or when ctx ends.
-//
-// What Work leaves unclaimed, because ctx ended or the store failed, still waits in its row, and the sweeper offers it
-// again. What it has claimed the sweeper does not offer: an attempt that ctx breaks off has no outcome and is not
-// recorded, and its claim ends with this process's ownership.
-func (s *Sender) Work(ctx context.Context, ids []string) {
-	var all sync.WaitGroup
-	defer all.Wait()
-	for refs := jobs.ParseRefs(ids); len(refs) > 0; {
-		n := s.slots.take(ctx, len(refs))
-		if n == 0 {
+// expireEvery is how often deliveries are looked for that have waited too long at a shut gate.
+const expireEvery = time.Minute
+
+// Run claims and sends until ctx ends or Stopping is closed. Then it claims nothing more, gives attempts in flight Grace
+// to end, writes what came of them, and returns. A claim whose attempt was broken off has no outcome: it ends with this
+// process's ownership.
+func (s *Sender) Run(ctx context.Context) error {
+	attempts, breakOff := context.WithCancel(context.WithoutCancel(ctx))
+	recording, endRecording := context.WithCancel(context.WithoutCancel(ctx))
+	var recorder sync.WaitGroup
+	recorder.Go(func() { s.recorder.run(recording) })
+	s.inHand.Go(func() { s.giveUp(ctx) })
+	s.loop(ctx, attempts)
+	grace := time.AfterFunc(s.Grace, breakOff)
+	s.inHand.Wait()
+	grace.Stop()
+	breakOff()
+	endRecording()
+	recorder.Wait()
+	return nil
+}
+
+// loop claims whenever something may be due and there is room for it.
+func (s *Sender) loop(ctx, attempts context.Context) {
+	look := time.NewTicker(gateMost)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
 			return
-		}
-		claimed, err := s.claim(ctx, refs[:n])
-		if err != nil {
-			s.Log.Warn("callbacks: claiming failed; the sweeper offers the deliveries again", "deliveries", len(refs), "error", err)
+		case <-s.Stopping:
 			return
+		case <-look.C:
+			s.gates.look(s.Now())
+		case <-s.gates.rung:
+			for s.send(ctx, attempts) {
+			}
 		}
-		for _, c := range claimed {
-			all.Go(func() { s.deliver(ctx, c) })
-		}
-		refs = refs[n:]
 	}
 }
 
-// claim claims what is due of refs, each of which has a slot, and frees the slots of the others.
-func (s *Sender) claim(ctx context.Context, refs []jobs.Ref) (claimed []Claimed, err error) {
-	defer func() { s.slots.free(len(refs) - len(claimed)) }()
-	claimed, err = s.Store.ClaimDeliveries(ctx, s.Owner, refs, jobs.At(s.Now()))
-	if err != nil {
-		return nil, err
+// send claims once for all gates that have something to claim. It tells whether it found any.
+func (s *Sender) send(ctx, attempts context.Context) bool {
+	if s.stopping(ctx) {
+		return false
 	}
-	return claimed, nil
+	wants := s.gates.wants(s.Now())
+	if len(wants) == 0 {
+		return false
+	}
+	claimed, err := s.Store.ClaimDeliveries(ctx, s.Owner, wants, jobs.At(s.Now()))
+	if err != nil && ctx.Err() == nil {
+		s.Log.Warn("callbacks: claiming failed; the sweeper offers the deliveries again", "gates", len(wants), "error", err)
+	}
+	s.gates.settle(wants, claimed, s.Now())
+	for _, c := range claimed {
+		s.inHand.Go(func() { s.deliver(attempts, c) })
+	}
+	return err == nil
 }
 
-// deliver takes one delivery from its claim to its record. It keeps its slot until the outcome is recorded: while the
-// store is slow or full, no more POSTs are made than there are slots, and no more would be repeated after a crash.
+func (s *Sender) stopping(ctx context.Context) bool {
+	select {
+	case <-s.Stopping:
+		return true
+	default:
+		return ctx.Err() != nil
+	}
+}
+
+// giveUp ends, from time to time, what has waited too long at a shut gate. It runs beside the claims, so that a large
+// backlog that ends delays nobody else's callbacks.
+func (s *Sender) giveUp(ctx context.Context) {
+	expire := time.NewTicker(expireEvery)
+	defer expire.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.Stopping:
+			return
+		case <-expire.C:
+			s.expire(ctx)
+		}
+	}
+}
+
+func (s *Sender) expire(ctx context.Context) {
+	for !s.stopping(ctx) {
+		n, err := s.Store.ExpireDeliveries(ctx, jobs.At(s.Now()))
+		if err != nil && ctx.Err() == nil {
+			s.Log.Warn("callbacks: what waited too long could not be ended; trying again later", "error", err)
+		}
+		if n == 0 || err != nil {
+			return
+		}
+		s.Log.Warn("callbacks: deliveries are given up: their receiver has not answered for too long; retry them by hand once it does",
+			"deliveries", n, "waited", MaxWait)
+	}
+}
+
+// deliver takes one delivery from its claim to its record. Its slot at the gate is free when the attempt has ended; it is
+// in hand until its outcome is recorded. So while the store is slow or full, no more POSTs are made than may be in hand,
+// and no more would be repeated after a crash.
 func (s *Sender) deliver(ctx context.Context, c Claimed) {
-	defer s.slots.free(1)
-	if o, ok := s.attempt(ctx, c); ok {
-		s.recorder.record(ctx, o)
+	defer s.gates.recorded()
+	r, ok := s.attempt(ctx, c)
+	v := neutral
+	if ok {
+		v = judge(&c.Delivery, &r.Attempt)
+	}
+	changed, shutAt, openAt := s.gates.ended(c.GateRef(), v, s.Now())
+	if ok {
+		s.recorder.record(ctx, s.decide(c, &r))
+	}
+	if changed || v == works && c.ShutAt > 0 { // by its row it is shut still
+		s.shut(ctx, c.GateRef(), shutAt, openAt)
 	}
 }
 
-// attempt makes one attempt and decides on it. There is no outcome when ctx ended before an answer came.
-func (s *Sender) attempt(ctx context.Context, c Claimed) (o Outcome, ok bool) {
-	tries := c.Tries + 1
-	r := s.post(ctx, c, tries)
-	if ctx.Err() != nil && r.StatusCode == 0 {
-		return Outcome{}, false
+// attempt makes one attempt. There is no outcome when ctx ended before an answer came.
+func (s *Sender) attempt(ctx context.Context, c Claimed) (r Result, ok bool) {
+	r = s.post(ctx, c)
+	return r, ctx.Err() == nil || r.StatusCode != 0
+}
+
+// decide says what follows.
+func (s *Sender) decide(c Claimed, r *Result) Outcome {
+	policy := s.Policy
+	if len(c.Receiver.Schedule) > 0 {
+		policy.Schedule = c.Receiver.Schedule
 	}
-	d := s.Policy.Decide(r, tries, s.Now())
+	d := policy.Decide(*r, c.Tries+1, s.Now())
 	r.Rule = d.Rule
-	s.Log.Debug("callbacks: attempt", "delivery", c.ID, "event", c.EventID, "number", tries, "status", r.StatusCode,
+	s.Log.Debug("callbacks: attempt", "delivery", c.ID, "event", c.EventID, "number", r.Number, "status", r.StatusCode,
 		"class", r.ErrorClass, "phase", r.phase, "ms", r.DurationMS, "rule", d.Rule)
-	return Outcome{Claimed: c, Attempt: r.Attempt, Decision: d}, true
+	return Outcome{Claimed: c, Attempt: r.Attempt, Decision: d}
+}
+
+// shut keeps what a gate has become. Where that fails, the next probe keeps it, or the next success behind a row that says
+// that the gate is shut.
+func (s *Sender) shut(ctx context.Context, gate jobs.Ref, shutAt, openAt time.Time) {
+	since, wake := jobs.Time(0), jobs.At(s.Now())
+	if !shutAt.IsZero() {
+		since, wake = jobs.At(shutAt), jobs.At(openAt)
+	}
+	s.Log.Info("callbacks: a receiver's gate", "gate", gate.ID, "shut", since > 0, "probe_in", wake.Time().Sub(s.Now()).Round(time.Millisecond))
+	if err := s.Store.ShutGate(ctx, gate, since, wake); err != nil && ctx.Err() == nil {
+		s.Log.Warn("callbacks: a gate's state could not be kept", "gate", gate.ID, "error", err)
+	}
 }
 
 // post guards the process against a delivery that takes its worker down: by count where it killed the process, and
 // here where it panics.
-func (s *Sender) post(ctx context.Context, c Claimed, number int) (r Result) {
-	r = s.Poster.begin(&c.Delivery, number)
+func (s *Sender) post(ctx context.Context, c Claimed) (r Result) {
+	r = s.Poster.begin(&c.Delivery)
 	if class := s.hopeless(&c); class != "" {
 		r.ErrorClass, r.Final = class, true
 		return r
@@ -128,7 +237,7 @@ func (s *Sender) post(ctx context.Context, c Claimed, number int) (r Result) {
 			r.ErrorClass = ClassInternal
 		}
 	}()
-	return s.Poster.Post(ctx, c, number)
+	return s.Poster.Post(ctx, c)
 }
 
 // hopeless names what rules out a POST before it begins; empty when nothing does.

@@ -2,27 +2,40 @@ package callbacks
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
-	"strings"
+	"time"
 
+	"github.com/ringback/ringback/callbacks/signature"
 	"github.com/ringback/ringback/jobs"
 )
 
 // Records is what a Service asks of the store.
 type Records interface {
-	// JobDeliveries gives a job's deliveries, oldest first, and all their attempts, oldest first.
-	JobDeliveries(ctx context.Context, job jobs.Ref) ([]Delivery, []Attempt, error)
-	// SigningSecret is the secret of a project's callbacks where their job names none.
-	SigningSecret(ctx context.Context, project string) (string, error)
+	EndpointRecords
+	DeliveryRecords
+
+	// Secrets are those that sign a project's callbacks unless a submission or an endpoint has its own, newest first.
+	// CodeNotFound for an unknown project.
+	Secrets(ctx context.Context, project string) (Secrets, error)
+	// RotateSecrets replaces them by what change makes of them, in one transaction.
+	RotateSecrets(ctx context.Context, project string, change func(Secrets) (Secrets, error)) (Secrets, error)
+	// Keys are all that signs a project's callbacks at a time.
+	Keys(ctx context.Context, project string, now jobs.Time) (signature.Keys, error)
 }
 
 // ServiceOptions are the parts a Service works with.
 type ServiceOptions struct {
 	Records Records
 	Rules   Rules
+	Poster  *Poster    // makes test fires
+	Waker   jobs.Waker // told of gates behind which a command has made deliveries due
+	// SecretIsSet says that the project's secret stands in the configuration, where alone it can be replaced.
+	SecretIsSet bool
+	Now         func() time.Time
 }
 
-// Service is what clients can do and see of callbacks: the reads and checks behind the API.
+// Service is what clients can do and see of callbacks: the commands, reads and checks behind the API.
 type Service struct {
 	ServiceOptions
 }
@@ -30,92 +43,41 @@ type Service struct {
 // NewService makes a Service.
 func NewService(o ServiceOptions) *Service { return &Service{o} }
 
+func (s *Service) now() jobs.Time { return jobs.At(s.Now()) }
+
 // Parse reads a submission's webhook field by the Service's Rules; see ParseWebhook.
 func (s *Service) Parse(raw json.RawMessage) (*jobs.Webhook, error) {
 	return ParseWebhook(raw, s.Rules)
 }
 
-// Secret is the signing secret of a project.
+// Secret is the newest secret of a project.
 func (s *Service) Secret(ctx context.Context, project string) (string, error) {
-	return s.Records.SigningSecret(ctx, project)
+	secrets, err := s.Records.Secrets(ctx, project)
+	if err != nil {
+		return "", err
+	}
+	return secrets[0].Text, nil
 }
 
-// Deliveries are a job's deliveries with their attempts, oldest first.
-func (s *Service) Deliveries(ctx context.Context, job jobs.Ref) ([]DeliveryObject, error) {
-	deliveries, attempts, err := s.Records.JobDeliveries(ctx, job)
+// RotateSecret gives a project a new secret. With keep, the old one goes on signing beside it for 24 hours.
+func (s *Service) RotateSecret(ctx context.Context, project string, keep bool) (string, error) {
+	if s.SecretIsSet {
+		return "", jobs.Errorf(jobs.CodeConflict, "", "The signing secret is set in the configuration (callbacks.signing_secret). "+
+			"Replace it there, or leave it empty there to have it kept and rotated here.")
+	}
+	fresh, now := signature.NewSecret(), s.now()
+	_, err := s.Records.RotateSecrets(ctx, project, func(old Secrets) (Secrets, error) { return old.Rotate(fresh, keep, now) })
+	return fresh, err
+}
+
+// PublicKeys is a project's JSON Web Key Set: what verifies the v1a signatures of its callbacks.
+func (s *Service) PublicKeys(ctx context.Context, project string) (json.RawMessage, error) {
+	keys, err := s.Records.Keys(ctx, project, s.now())
 	if err != nil {
 		return nil, err
 	}
-	of := map[string][]AttemptObject{}
-	for i := range attempts {
-		id := attempts[i].DeliveryID
-		of[id] = append(of[id], attempts[i].object())
+	if keys.Private == nil {
+		return signature.JWKS(), nil
 	}
-	shown := make([]DeliveryObject, len(deliveries))
-	for i := range deliveries {
-		shown[i] = deliveries[i].object(of[deliveries[i].ID])
-	}
-	return shown, nil
-}
-
-// DeliveryObject is a delivery as the API shows it. Times are Unix seconds.
-type DeliveryObject struct {
-	ID            string          `json:"id"`
-	Object        string          `json:"object"` // "delivery"
-	EventID       string          `json:"event_id"`
-	EventType     jobs.EventType  `json:"event_type"`
-	JobID         string          `json:"job_id"`
-	EndpointID    *string         `json:"endpoint_id"` // null: the submission's own webhook
-	URL           string          `json:"url"`
-	Status        State           `json:"status"`
-	Reason        *string         `json:"reason"`
-	Attempts      []AttemptObject `json:"attempts"`
-	NextAttemptAt *int64          `json:"next_attempt_at"` // null unless it waits
-	CreatedAt     int64           `json:"created_at"`
-}
-
-// AttemptObject is an attempt as the API shows it.
-type AttemptObject struct {
-	ID         string          `json:"id"`
-	StartedAt  int64           `json:"started_at"`
-	DurationMS int64           `json:"duration_ms"`
-	StatusCode *int            `json:"status_code"` // null when no answer came
-	ErrorClass *string         `json:"error_class"` // null for an ordinary answer
-	Timings    json.RawMessage `json:"timings"`     // milliseconds
-	Snippet    string          `json:"response_snippet"`
-	Truncated  bool            `json:"response_truncated"` // the answer was longer than the snippet
-	Rule       string          `json:"rule"`
-	Manual     bool            `json:"manual"`
-}
-
-func (d *Delivery) object(attempts []AttemptObject) DeliveryObject {
-	o := DeliveryObject{
-		ID: d.ID, Object: "delivery", EventID: d.EventID, EventType: d.EventType, JobID: d.JobID, URL: d.URL,
-		Status: d.State, Reason: orNull(d.Reason), Attempts: attempts, CreatedAt: d.CreatedAt.Unix(),
-	}
-	if attempts == nil {
-		o.Attempts = []AttemptObject{}
-	}
-	if d.State == Waiting {
-		at := d.DueAt.Unix()
-		o.NextAttemptAt = &at
-	}
-	return o
-}
-
-func (a *Attempt) object() AttemptObject {
-	return AttemptObject{
-		ID: a.ID, StartedAt: a.StartedAt.Unix(), DurationMS: a.DurationMS, StatusCode: orNull(a.StatusCode),
-		ErrorClass: orNull(string(a.ErrorClass)), Timings: a.Timings,
-		Snippet: strings.ToValidUTF8(string(a.Snippet), "\uFFFD"), Truncated: a.Truncated, Rule: a.Rule, Manual: a.Manual,
-	}
-}
-
-// orNull is nil for zero: the API says null.
-func orNull[T comparable](v T) *T {
-	var zero T
-	if v == zero {
-		return nil
-	}
-	return &v
+	return signature.JWKS(keys.Private.Public().(ed25519.PublicKey)), nil
 }

@@ -43,6 +43,15 @@ func Shown(w *jobs.Webhook) json.RawMessage {
 	return plain(s)
 }
 
+// Hook reads what Shown wrote: who is to be called and for which events, without what is secret. It is nil for nobody.
+func Hook(shown json.RawMessage) *jobs.Webhook {
+	var s shownWebhook
+	if json.Unmarshal(shown, &s) != nil || s.URL == "" {
+		return nil
+	}
+	return &jobs.Webhook{URL: s.URL, Method: s.Method, Events: s.Events}
+}
+
 // plain encodes without HTML's escapes, which would turn each & of a URL into six characters.
 func plain(v any) json.RawMessage {
 	var b bytes.Buffer

@@ -8,9 +8,11 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log"
 	"math/big"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -59,16 +61,45 @@ func (a *authority) issue(t *testing.T, name string, until time.Time) tls.Certif
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
+// selfSigned is a certificate that vouches for itself.
+func selfSigned(t *testing.T, name string, until time.Time) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(3), DNSNames: []string{name}, NotAfter: until,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	require.NoError(t, err)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// bySNI shows the good certificate to those who ask for a name, and the other to everybody else.
+func bySNI(good, other tls.Certificate, name string) *tls.Config {
+	return &tls.Config{GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		if h.ServerName == name {
+			return &good, nil
+		}
+		return &other, nil
+	}}
+}
+
 // receiveTLS starts a receiver behind TLS; http2 says whether it offers HTTP/2.
 func receiveTLS(t *testing.T, config *tls.Config, http2 bool) *receiver {
 	t.Helper()
 	r := &receiver{}
-	r.Server = httptest.NewUnstartedServer(r.keep(nil))
+	startTLS(t, r, nil, config, http2)
+	return r
+}
+
+func startTLS(t *testing.T, r *receiver, answer http.HandlerFunc, config *tls.Config, http2 bool) {
+	t.Helper()
+	r.Server = httptest.NewUnstartedServer(r.keep(answer))
 	r.TLS, r.EnableHTTP2 = config, http2
 	r.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes are the subject
 	r.StartTLS()
 	t.Cleanup(r.Close)
-	return r
 }
 
 // S12: only a certificate that holds, over TLS 1.2 or newer, is spoken to; everything else is retried.
@@ -80,13 +111,20 @@ func TestTLS(t *testing.T) {
 		config *tls.Config
 		class  Class
 	}{
-		"good":        {&tls.Config{Certificates: []tls.Certificate{good}}, ""},
-		"TLS 1.2":     {&tls.Config{Certificates: []tls.Certificate{good}, MaxVersion: tls.VersionTLS12}, ""},
-		"expired":     {&tls.Config{Certificates: []tls.Certificate{ca.issue(t, "receiver.test", time.Now().Add(-time.Hour))}}, ClassTLS},
-		"wrong host":  {&tls.Config{Certificates: []tls.Certificate{ca.issue(t, "other.test", tomorrow)}}, ClassTLS},
-		"self-signed": {&tls.Config{Certificates: []tls.Certificate{stranger.issue(t, "receiver.test", tomorrow)}}, ClassTLS},
-		"TLS 1.0":     {&tls.Config{Certificates: []tls.Certificate{good}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10}, ClassTLS},
-		"TLS 1.1":     {&tls.Config{Certificates: []tls.Certificate{good}, MinVersion: tls.VersionTLS11, MaxVersion: tls.VersionTLS11}, ClassTLS},
+		"good":         {&tls.Config{Certificates: []tls.Certificate{good}}, ""},
+		"TLS 1.2":      {&tls.Config{Certificates: []tls.Certificate{good}, MaxVersion: tls.VersionTLS12}, ""},
+		"SNI":          {bySNI(good, ca.issue(t, "other.test", tomorrow), "receiver.test"), ""},
+		"SNI mismatch": {bySNI(good, ca.issue(t, "other.test", tomorrow), "elsewhere.test"), ClassTLS},
+		"SNI unknown": {&tls.Config{GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return nil, errors.New("no such name: " + h.ServerName)
+		}}, ClassTLS},
+		"not valid yet":                     {&tls.Config{Certificates: []tls.Certificate{ca.issue(t, "receiver.test", tomorrow.Add(72*time.Hour))}}, ClassTLS},
+		"of an authority that nobody knows": {&tls.Config{Certificates: []tls.Certificate{stranger.issue(t, "receiver.test", tomorrow)}}, ClassTLS},
+		"expired":                           {&tls.Config{Certificates: []tls.Certificate{ca.issue(t, "receiver.test", time.Now().Add(-time.Hour))}}, ClassTLS},
+		"wrong host":                        {&tls.Config{Certificates: []tls.Certificate{ca.issue(t, "other.test", tomorrow)}}, ClassTLS},
+		"self-signed":                       {&tls.Config{Certificates: []tls.Certificate{selfSigned(t, "receiver.test", tomorrow)}}, ClassTLS},
+		"TLS 1.0":                           {&tls.Config{Certificates: []tls.Certificate{good}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10}, ClassTLS},
+		"TLS 1.1":                           {&tls.Config{Certificates: []tls.Certificate{good}, MinVersion: tls.VersionTLS11, MaxVersion: tls.VersionTLS11}, ClassTLS},
 		"handshake refused": {&tls.Config{Certificates: []tls.Certificate{good}, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 			return nil, x509.UnknownAuthorityError{}
 		}}, ClassTLS},
@@ -97,7 +135,7 @@ func TestTLS(t *testing.T) {
 			r := receiveTLS(t, c.config, false)
 			dns := resolver(t, names(map[string][]string{"receiver.test": {"127.0.0.1"}}))
 			p := poster(t, ClientOptions{Rules: openRules(), Resolver: dns, CAFile: ca.file})
-			got := p.Post(t.Context(), withTimeout(claim("https://receiver.test"+r.URL[strings.LastIndex(r.URL, ":"):]), 3*time.Second), 1)
+			got := postOnce(t.Context(), p, withTimeout(claim("https://receiver.test"+r.URL[strings.LastIndex(r.URL, ":"):]), 3*time.Second), 1)
 			require.Equal(t, c.class, got.ErrorClass)
 			if c.class == "" {
 				require.Equal(t, 204, got.StatusCode)
@@ -136,11 +174,11 @@ func TestHTTP2IsSpokenWhereOffered(t *testing.T) {
 	dns := resolver(t, names(map[string][]string{"receiver.test": {"127.0.0.1"}}))
 	p := poster(t, ClientOptions{Rules: openRules(), Resolver: dns, CAFile: ca.file})
 	for n := range 5 {
-		got := p.Post(t.Context(), claim("https://receiver.test"+r.URL[strings.LastIndex(r.URL, ":"):]), n+1)
+		got := postOnce(t.Context(), p, claim("https://receiver.test"+r.URL[strings.LastIndex(r.URL, ":"):]), n+1)
 		require.Equal(t, 204, got.StatusCode, got.ErrorClass)
 	}
 	for _, m := range r.messages() {
 		require.Equal(t, "HTTP/2.0", m.Proto)
-		require.NoError(t, Verify(m.Header, m.Body, []string{testSecret}, time.Now(), time.Minute))
+		requireSigned(t, m, time.Now())
 	}
 }

@@ -24,11 +24,12 @@ const (
 type progress struct {
 	phase    phase
 	answered bool // the first byte of an answer came
+	again    int  // how often the request had been written to its end before it was written once more
 	timings  timings
 }
 
 // timings are in milliseconds. A step that was not finished, or not needed on a kept connection, is left out;
-// first_byte counts from the attempt's start.
+// first_byte counts from the attempt's start. Through a proxy, connect ends when its tunnel to the receiver is open.
 type timings struct {
 	DNS       *int64 `json:"dns,omitempty"`
 	Connect   *int64 `json:"connect,omitempty"`
@@ -42,8 +43,14 @@ func (t timings) json() json.RawMessage { return plain(t) }
 type trace struct {
 	mu                       sync.Mutex
 	start, dns, connect, tls time.Time
+	written                  int  // how often the request was written to its end
 	connected                bool // what dials still report is about a connection that the attempt does not use
 	at                       progress
+}
+
+// dialling tells whether nothing of the request can have been sent yet.
+func (p progress) dialling() bool {
+	return p.phase == phaseDNS || p.phase == phaseConnect || p.phase == phaseTLS
 }
 
 func newTrace() *trace { return &trace{start: time.Now(), at: progress{phase: phaseConnect}} }
@@ -59,7 +66,7 @@ func (t *trace) attach(ctx context.Context) context.Context {
 		TLSHandshakeStart:    func() { t.begin(phaseTLS, &t.tls) },
 		TLSHandshakeDone:     func(_ tls.ConnectionState, err error) { t.end(err, t.tls, &t.at.timings.TLS) },
 		GotConn:              func(httptrace.GotConnInfo) { t.advance(phaseRequest) },
-		WroteRequest:         func(httptrace.WroteRequestInfo) { t.advance(phaseAnswer) },
+		WroteRequest:         t.wrote,
 		GotFirstResponseByte: t.firstByte,
 	})
 }
@@ -69,7 +76,7 @@ func (t *trace) seek() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.connected = false
-	t.at.phase = phaseConnect
+	t.at.phase, t.at.again = phaseConnect, t.written
 }
 
 // begin enters a phase of the dial. Addresses tried side by side count from the first.
@@ -98,6 +105,17 @@ func (t *trace) advance(p phase) {
 	defer t.mu.Unlock()
 	t.connected = true
 	t.at.phase = p
+}
+
+// wrote waits for the answer, unless the request could not be written to its end.
+func (t *trace) wrote(w httptrace.WroteRequestInfo) {
+	if w.Err != nil {
+		return
+	}
+	t.advance(phaseAnswer)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.written++
 }
 
 func (t *trace) firstByte() {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ringback/ringback/callbacks/signature"
 	"github.com/ringback/ringback/jobs"
 )
 
@@ -102,8 +103,8 @@ func setSecret(w *jobs.Webhook, raw json.RawMessage) error {
 	if err := decode("secret", "a string", raw, &w.Secret); err != nil {
 		return err
 	}
-	if err := CheckSecret(w.Secret); err != nil {
-		return jobs.Errorf(jobs.CodeValue, "webhook.secret", "webhook.secret must be %s.", secretForm)
+	if err := signature.CheckSecret(w.Secret); err != nil {
+		return jobs.Errorf(jobs.CodeValue, "webhook.secret", "webhook.secret must be %s.", signature.SecretForm)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ringback/ringback/callbacks/signature"
 	"github.com/ringback/ringback/jobs"
 )
 
@@ -137,7 +138,7 @@ func TestParseWebhookAcceptsTheBounds(t *testing.T) {
 		headersOf(31, "X-A", strings.Repeat("a", 8<<10)),
 		`{"url":"https://example.com/","secret":"` + secretOf(24) + `"}`,
 		`{"url":"https://example.com/","secret":"` + secretOf(64) + `"}`,
-		`{"url":"https://example.com/","secret":"` + NewSecret() + `"}`,
+		`{"url":"https://example.com/","secret":"` + signature.NewSecret() + `"}`,
 		`{"url":"https://example.com/","headers":{"Authorization":"Bearer a\tb","X-Empty":""}}`,
 	} {
 		_, err := ParseWebhook(json.RawMessage(raw), Rules{})
@@ -148,7 +149,7 @@ func TestParseWebhookAcceptsTheBounds(t *testing.T) {
 func TestUnknownEventNamesTheKnown(t *testing.T) {
 	t.Parallel()
 	_, err := ParseWebhook(json.RawMessage(`{"url":"https://example.com/","events":["x"]}`), Rules{})
-	for _, want := range knownEvents() {
+	for _, want := range jobEventTypes() {
 		require.ErrorContains(t, err, want)
 	}
 }

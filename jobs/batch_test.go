@@ -23,7 +23,7 @@ func TestBatchIsDoneByTheSweeperAlone(t *testing.T) {
 	require.Empty(t, s.ErrorFileID)
 	require.EqualValues(t, 11, x.calls.Load())
 	require.EqualValues(t, 55, s.TotalTokens)
-	require.Equal(t, []string{"batch.completed"}, x.events(ref))
+	require.Equal(t, []string{"batch.created", "batch.in_progress", "batch.completed"}, x.events(ref))
 }
 
 func TestBatchEventIsWhatPollingAnswers(t *testing.T) {
@@ -31,11 +31,40 @@ func TestBatchEventIsWhatPollingAnswers(t *testing.T) {
 	x := newExchange(t)
 	ref := x.batch(requests(3))
 	s := x.settle(ref)
-	events, _, err := x.store.Events(t.Context(), "default", "", 10)
+	events, _, err := x.store.Events(t.Context(), "default", "", 100)
 	require.NoError(t, err)
-	require.Len(t, events, 1)
-	require.Equal(t, string(s.Object()), gjson.GetBytes(events[0].Body, "data.object").Raw)
-	require.EqualValues(t, 1, events[0].Sequence)
+	var sequence int64
+	var last jobs.Event
+	for _, e := range events {
+		if e.JobID == ref.ID {
+			sequence++
+			require.Equal(t, sequence, e.Sequence)
+			last = e
+		}
+	}
+	require.Equal(t, jobs.BatchCompleted, last.Type)
+	require.Equal(t, string(s.Object()), gjson.GetBytes(last.Body, "data.object").Raw)
+	require.Equal(t, sequence, s.Sequence)
+}
+
+// TestFilesFire: each upload, each output file and each deletion is an event of the file's own.
+func TestFilesFire(t *testing.T) {
+	t.Parallel()
+	x := newExchange(t)
+	s := x.settle(x.batch(requests(3)))
+	require.NoError(t, x.service.DeleteFile(t.Context(), jobs.Ref{ProjectID: "default", ID: s.OutputFileID}))
+	events, _, err := x.store.Events(t.Context(), "default", "", 100)
+	require.NoError(t, err)
+	var got []string
+	for _, e := range events {
+		if strings.HasPrefix(string(e.Type), "file.") {
+			require.Empty(t, e.JobID)
+			got = append(got, fmt.Sprintf("%s %s %d", e.Type, gjson.GetBytes(e.Body, "data.id"), e.Sequence))
+		}
+	}
+	require.Equal(t, []string{
+		"file.created " + s.InputFileID + " 1", "file.created " + s.OutputFileID + " 1", "file.deleted " + s.OutputFileID + " 2",
+	}, got)
 }
 
 func TestBatchLinesByOutcome(t *testing.T) {
@@ -111,7 +140,7 @@ func TestJ7BatchExpires(t *testing.T) {
 	for _, id := range never {
 		require.True(t, strings.HasSuffix(id, " batch_expired"), id)
 	}
-	require.Equal(t, []string{"batch.expired"}, x.events(ref))
+	require.Equal(t, []string{"batch.created", "batch.in_progress", "batch.expired"}, x.events(ref))
 }
 
 // TestJ7Cancel cancels in each state.
@@ -123,11 +152,12 @@ func TestJ7Cancel(t *testing.T) {
 		before jobs.Status
 		after  jobs.Status
 		lines  int
+		events []string
 	}{
-		{"validating", 0, jobs.Validating, jobs.Cancelled, 0},
-		{"in progress", 2, jobs.InProgress, jobs.Cancelled, 8},
-		{"finalizing", 3, jobs.Finalizing, jobs.Completed, 12},
-		{"completed", 4, jobs.Completed, jobs.Completed, 12},
+		{"validating", 0, jobs.Validating, jobs.Cancelled, 0, []string{"batch.created", "batch.cancelled"}},
+		{"in progress", 2, jobs.InProgress, jobs.Cancelled, 8, []string{"batch.created", "batch.in_progress", "batch.cancelled"}},
+		{"finalizing", 3, jobs.Finalizing, jobs.Completed, 12, []string{"batch.created", "batch.in_progress", "batch.completed"}},
+		{"completed", 4, jobs.Completed, jobs.Completed, 12, []string{"batch.created", "batch.in_progress", "batch.completed"}},
 	}
 	for _, tt := range steps {
 		t.Run(tt.name, func(t *testing.T) {
@@ -151,7 +181,7 @@ func TestJ7Cancel(t *testing.T) {
 			s = x.settle(ref)
 			require.Equal(t, tt.after, s.Status)
 			require.Len(t, x.ids(s.OutputFileID), tt.lines)
-			require.Len(t, x.events(ref), 1)
+			require.Equal(t, tt.events, x.events(ref))
 			if tt.name == "in progress" {
 				require.Equal(t, []string{"r9 batch_cancelled", "r10 batch_cancelled", "r11 batch_cancelled", "r12 batch_cancelled"}, x.ids(s.ErrorFileID))
 			}
@@ -216,8 +246,8 @@ func TestCrashBetweenSteps(t *testing.T) {
 			require.Len(t, x.ids(s.OutputFileID), 20)
 			require.Equal(t, jobs.Completed, x.settle(gen).Status)
 			require.EqualValues(t, 21, x.calls.Load(), "nothing that was kept is called again")
-			require.Equal(t, []string{"batch.completed"}, x.events(ref))
-			require.Equal(t, []string{"generation.completed"}, x.events(gen))
+			require.Equal(t, []string{"batch.created", "batch.in_progress", "batch.completed"}, x.events(ref))
+			require.Equal(t, []string{"generation.in_progress", "generation.completed"}, x.events(gen))
 		})
 	}
 }

@@ -1,116 +1,79 @@
 package jobs
 
-import (
-	"encoding/json"
-	"path"
-	"strings"
-)
-
-// EventType names what happened: batch.completed, generation.failed, …
-type EventType string
-
-// Terminal tells whether the event ends its job; those are what a webhook without a filter gets.
-func (t EventType) Terminal() bool {
-	_, state, _ := strings.Cut(string(t), ".")
-	return Status(state).Terminal()
-}
-
-// Wanted tells whether a receiver with these filters gets the event: batch.*, *, or the type itself.
-func (t EventType) Wanted(filters []string) bool {
-	if len(filters) == 0 {
-		return t.Terminal()
-	}
-	for _, f := range filters {
-		if ok, err := path.Match(f, string(t)); err == nil && ok {
-			return true
-		}
-	}
-	return false
-}
-
 // Event is a fact that happened. It never changes, and its body's bytes are frozen when it is written.
 type Event struct {
 	Position  int64 // place in commit order, from 1; given by the store
 	ProjectID string
 	ID        string // evt_…; the webhook-id of every delivery
 	Type      EventType
-	JobID     string
-	Sequence  int64 // from 1 within its job
+	JobID     string // empty where it is about no job
+	Model     string // the job's model; empty where there is none, or none is known yet
+	Sequence  int64  // from 1 within its subject: a job, a file, …
 	CreatedAt Time
 	Body      []byte
 }
 
 // EventLimits bound what an event carries.
 type EventLimits struct {
-	Bytes     int    // a longer body drops the object's result and says where to fetch it
+	Bytes     int    // a longer body drops the object's result and says where to fetch it; zero for no bound
 	PublicURL string // where clients reach this server; result_url begins with it
 }
 
-type eventBody struct {
-	ID          string     `json:"id"`
-	Object      string     `json:"object"`
-	Type        EventType  `json:"type"`
-	Created     int64      `json:"created"`
-	CreatedAt   int64      `json:"created_at"`
-	EventID     string     `json:"event_id"`
-	Sequence    int64      `json:"sequence"`
-	Scope       cacheScope `json:"cache_scope_to_invalidate"`
-	Status      Status     `json:"status,omitempty"`
-	Model       string     `json:"model,omitempty"`
-	Timestamp   int64      `json:"timestamp,omitempty"`
-	ModelOutput *string    `json:"model_output,omitempty"`
-	Omitted     bool       `json:"response_omitted,omitempty"`
-	ResultURL   string     `json:"result_url,omitempty"`
-	Data        eventData  `json:"data"`
-}
-
-type cacheScope struct {
-	Scope string   `json:"scope"`
-	Keys  []string `json:"keys"`
-}
-
-type eventData struct {
-	ID     string          `json:"id"`
-	Object json.RawMessage `json:"object"`
-}
-
-// NewEvent freezes what happened to a job: data.object is what polling answers at this moment. The job's Sequence
-// counts it.
-func NewEvent(s *Snapshot, typ EventType, now Time, limits EventLimits) Event {
+// JobEvent freezes what happened to a job: data.object is what polling answers at this moment. The job's Sequence
+// counts it, and is to be kept with the job.
+func JobEvent(s *Snapshot, typ EventType, now Time, limits EventLimits) Event {
 	s.Sequence++
-	e := Event{
-		ProjectID: s.ProjectID, ID: NewID("evt_"), Type: typ, JobID: s.ID, Sequence: s.Sequence, CreatedAt: now,
-	}
-	e.Body = e.render(s, false, limits)
-	if limits.Bytes > 0 && len(e.Body) > limits.Bytes {
-		e.Body = e.render(s, true, limits)
-	}
-	return e
+	return s.event(typ, now, limits)
 }
 
-// render writes the body. An omitted result leaves an object without it; what remains is small by construction,
-// since metadata and error texts are bounded where they enter.
-func (e *Event) render(s *Snapshot, omit bool, limits EventLimits) []byte {
-	b := eventBody{
-		ID: e.ID, Object: "event", Type: e.Type, Created: e.CreatedAt.Unix(), CreatedAt: e.CreatedAt.Unix(),
-		EventID: e.ID, Sequence: e.Sequence, Scope: cacheScope{"KEY", []string{s.ID}}, Data: eventData{ID: s.ID},
+// Begun is the event of a job that a claim has just taken from queued to in_progress; false where the claim fires none.
+// The claiming statement has counted the event already, so that the row needs no second write: it must add one to the
+// sequence of a row that it takes from queued, and give the row as it then stands.
+func Begun(claimed Job, now Time, limits EventLimits) (Event, bool) {
+	if claimed.Kind != KindGeneration || claimed.Attempt != 1 {
+		return Event{}, false
 	}
-	shown := *s
-	if omit {
-		shown.Result = nil
-		shown.Errors = nil
-		b.Omitted, b.ResultURL = true, limits.PublicURL+"/v1/jobs/"+s.ID
-	}
-	if s.Kind == KindGeneration {
-		output := shown.ModelOutput()
-		b.Status, b.Model, b.Timestamp, b.ModelOutput = s.Status, s.Model, e.CreatedAt.Unix(), &output
-	}
-	return spliceData(encode(b), shown.Object())
+	s := Snapshot{Job: claimed}
+	return s.event(GenerationInProgress, now, limits), true
 }
 
-// spliceData places the object byte for byte at data.object, the last value of the body.
-func spliceData(body, object []byte) []byte {
-	head := strings.TrimSuffix(string(body), "null}}")
-	out := make([]byte, 0, len(head)+len(object)+2)
-	return append(append(append(out, head...), object...), "}}"...)
+// event is a job's event with the number that Sequence has now. An omitted result leaves an object without it; what
+// remains is small by construction, since metadata and error texts are bounded where they enter.
+func (s *Snapshot) event(typ EventType, now Time, limits EventLimits) Event {
+	e := s.fact(typ, now).freeze(s.fields(now))
+	if limits.Bytes == 0 || len(e.Body) <= limits.Bytes {
+		return e
+	}
+	small := *s
+	small.Result, small.Errors = nil, nil
+	fields := small.fields(now)
+	fields.Omitted, fields.ResultURL = true, limits.PublicURL+"/v1/jobs/"+s.ID
+	return small.fact(typ, now).freeze(fields)
+}
+
+func (s *Snapshot) fact(typ EventType, now Time) Fact {
+	return Fact{
+		ProjectID: s.ProjectID, Type: typ, JobID: s.ID, Model: s.Model, SubjectID: s.ID, Sequence: s.Sequence,
+		Scope: ScopeKey, Object: s.Object(), At: now,
+	}
+}
+
+// fields are what a generation's events show at the top, for receivers that look no further.
+func (s *Snapshot) fields(now Time) jobFields {
+	if s.Kind != KindGeneration {
+		return jobFields{}
+	}
+	output := s.ModelOutput()
+	return jobFields{Status: s.Status, Model: s.Model, Timestamp: now.Unix(), ModelOutput: &output}
+}
+
+// FileEvent freezes what happened to a file: FileCreated or FileDeleted. data.object is the file as it is shown, or was
+// last. The file's Sequence counts it, and is to be kept with the file. A batch's output file is a subject of its own:
+// the event names no job.
+func FileEvent(f *File, typ EventType, now Time) Event {
+	f.Sequence++
+	return Fact{
+		ProjectID: f.ProjectID, Type: typ, SubjectID: f.ID, Sequence: f.Sequence, Scope: ScopeKey, Object: f.Object(),
+		At: now,
+	}.Event()
 }

@@ -16,6 +16,7 @@ type File struct {
 	CreatedAt Time
 	ExpiresAt Time // zero: kept until deleted
 	DeletedAt Time
+	Sequence  int64 // events so far
 }
 
 // The purposes that Ringback itself gives meaning to.

@@ -141,18 +141,3 @@ func (r *Runner) remove(ctx context.Context, f *File) error {
 	}
 	return r.Blobs.Remove(context.WithoutCancel(ctx), f.Blob)
 }
-
-// AnsweredBy tells whether these are the last lines that a running batch waits for.
-func (j *Job) AnsweredBy(last Tally) bool {
-	return j.Status == InProgress && j.Completed+j.Failed+last.Completed+last.Failed >= j.Total
-}
-
-// Answered moves a batch whose last lines have their outcomes on to the writing of its files.
-func (j *Job) Answered(last Tally, now Time) Effects {
-	j.Completed += last.Completed
-	j.Failed += last.Failed
-	j.Usage = j.Usage.Add(last.Usage) //nolint:staticcheck // j.Add would hide what is added
-	j.Status, j.Ending, j.FinalizingAt = Finalizing, Completed, now
-	j.Due(now)
-	return Effects{}
-}

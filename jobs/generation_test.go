@@ -53,7 +53,7 @@ func TestGenerationByOutcome(t *testing.T) {
 			require.Equal(t, tt.want, s.Status, "%s", s.Object())
 			require.Equal(t, tt.code, gjson.GetBytes(s.Object(), "error.code").String())
 			require.Equal(t, tt.calls, x.calls.Load())
-			require.Equal(t, []string{"generation." + string(tt.want)}, x.events(ref))
+			require.Equal(t, []string{"generation.in_progress", "generation." + string(tt.want)}, x.events(ref))
 		})
 	}
 }

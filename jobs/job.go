@@ -130,9 +130,13 @@ type Job struct {
 	Errors           json.RawMessage // batch: the entries of errors.data; generation: its error
 	providers.Usage
 
-	Refusals int             // a generation's failed calls that were no tries of its own
-	Webhook  json.RawMessage // the client's receiver as reads show it, secrets as ***
-	Sequence int64           // events so far
+	Refusals   int             // a generation's failed calls that were no tries of its own
+	Webhook    json.RawMessage // the client's receiver as reads show it, secrets as ***
+	WebhookIDs Texts           // IDs of the registered endpoints that the submission named
+	Sequence   int64           // events so far
+
+	ProgressAt   Time  // when a batch's last batch.progress fired
+	ProgressStep int64 // the tenths that it told, 0 to 9
 
 	CreatedAt    Time
 	ChangedAt    Time // updated_at in the API; GORM would set a field of that name by itself, in seconds

@@ -33,6 +33,7 @@ type batchObject struct {
 	Usage            *usageObject    `json:"usage"`
 	Metadata         json.RawMessage `json:"metadata"`
 	Webhook          json.RawMessage `json:"webhook"`
+	WebhookIDs       Texts           `json:"webhook_ids"`
 }
 
 type errorList struct {
@@ -78,21 +79,23 @@ type generationObject struct {
 	Usage       *usageObject    `json:"usage"`
 	Metadata    json.RawMessage `json:"metadata"`
 	Webhook     json.RawMessage `json:"webhook"`
+	WebhookIDs  Texts           `json:"webhook_ids"`
 }
 
 type jobObject struct {
-	ID        string          `json:"id"`
-	Object    string          `json:"object"`
-	Kind      Kind            `json:"kind"`
-	Status    Status          `json:"status"`
-	Model     *string         `json:"model"`
-	CreatedAt int64           `json:"created_at"`
-	UpdatedAt int64           `json:"updated_at"`
-	Progress  requestCounts   `json:"progress"`
-	Usage     *usageObject    `json:"usage"`
-	Webhook   json.RawMessage `json:"webhook"`
-	Metadata  json.RawMessage `json:"metadata"`
-	Detail    json.RawMessage `json:"detail"`
+	ID         string          `json:"id"`
+	Object     string          `json:"object"`
+	Kind       Kind            `json:"kind"`
+	Status     Status          `json:"status"`
+	Model      *string         `json:"model"`
+	CreatedAt  int64           `json:"created_at"`
+	UpdatedAt  int64           `json:"updated_at"`
+	Progress   requestCounts   `json:"progress"`
+	Usage      *usageObject    `json:"usage"`
+	Webhook    json.RawMessage `json:"webhook"`
+	WebhookIDs Texts           `json:"webhook_ids"`
+	Metadata   json.RawMessage `json:"metadata"`
+	Detail     json.RawMessage `json:"detail"`
 }
 
 // Object is the job as the route of its kind shows it: exactly what polling answers and what events carry.
@@ -109,7 +112,8 @@ func (s *Snapshot) Wrapped() []byte {
 	return splice(encode(jobObject{
 		ID: s.ID, Object: "job", Kind: s.Kind, Status: s.Status, Model: orNull(s.Model),
 		CreatedAt: s.CreatedAt.Unix(), UpdatedAt: s.ChangedAt.Unix(),
-		Progress: s.counts(), Usage: s.usage(), Webhook: s.Webhook, Metadata: s.Metadata,
+		Progress: s.counts(), Usage: s.usage(), Webhook: s.Webhook, WebhookIDs: s.webhookIDs(),
+		Metadata: s.Metadata,
 	}), "detail", s.Object())
 }
 
@@ -123,6 +127,7 @@ func (j *Job) batch() []byte {
 		CompletedAt: j.endedAs(Completed), FailedAt: j.endedAs(Failed),
 		ExpiredAt: j.endedAs(Expired), CancelledAt: j.endedAs(Cancelled),
 		RequestCounts: j.counts(), Usage: j.usage(), Metadata: j.Metadata, Webhook: j.Webhook,
+		WebhookIDs: j.webhookIDs(),
 	}
 	if len(j.Errors) > 0 {
 		o.Errors = &errorList{Object: "list", Data: j.Errors}
@@ -136,6 +141,7 @@ func (s *Snapshot) generation() generationObject {
 		CreatedAt: s.CreatedAt.Unix(), StartedAt: s.StartedAt.unix(), CompletedAt: s.endedAs(Completed),
 		FailedAt: s.endedAs(Failed), CancelledAt: s.endedAs(Cancelled), ModelOutput: s.ModelOutput(),
 		Error: s.Errors, Usage: s.usage(), Metadata: s.Metadata, Webhook: s.Webhook,
+		WebhookIDs: s.webhookIDs(),
 	}
 }
 
@@ -146,6 +152,14 @@ func (s *Snapshot) ModelOutput() string {
 		return ""
 	}
 	return content.String()
+}
+
+// webhookIDs is nil for none: the API says null, before the row was kept and after.
+func (j *Job) webhookIDs() Texts {
+	if len(j.WebhookIDs) == 0 {
+		return nil
+	}
+	return j.WebhookIDs
 }
 
 func (j *Job) counts() requestCounts { return requestCounts{j.Total, j.Completed, j.Failed} }

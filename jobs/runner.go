@@ -11,7 +11,8 @@ import (
 
 // Store is what the Runner asks of the store. Each claim and each move is a compare-and-set; losing is an answer.
 type Store interface {
-	// ClaimJobs takes those of the jobs that are due and free: owner, attempt + 1, and queued becomes in_progress.
+	// ClaimJobs takes those of the jobs that are due and free: owner, attempt + 1, and queued becomes in_progress, which
+	// fires what Begun says.
 	ClaimJobs(ctx context.Context, owner string, refs []Ref, now Time) ([]Job, error)
 	// ClaimShards does the same for shards whose batch is in progress.
 	ClaimShards(ctx context.Context, owner string, refs []Ref, now Time) ([]Shard, error)
@@ -25,7 +26,7 @@ type Store interface {
 	InputBlob(ctx context.Context, ref Ref) (string, error)
 
 	// RecordLines keeps the first outcome of each line of a batch that has not ended, moves the batch's counters by
-	// the rows that are new, and moves it to finalizing with its last line.
+	// the rows that are new, and moves it on where it Needs that: to finalizing with its last line, or with an event.
 	RecordLines(ctx context.Context, lines []Line, now Time) (Woken, error)
 	// DoneLines tells which lines from first to last have an outcome.
 	DoneLines(ctx context.Context, job Ref, first, last int64) (map[int64]bool, error)

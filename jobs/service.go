@@ -10,13 +10,15 @@ import (
 
 // Records is what the Service asks of the store.
 type Records interface {
-	// CreateFile keeps a file whose bytes are in the file store. A used Idempotency-Key answers *Replay.
+	// CreateFile keeps a file whose bytes are in the file store, with its FileCreated. A used Idempotency-Key answers
+	// *Replay.
 	CreateFile(ctx context.Context, f File, idem *Idempotency) error
 	File(ctx context.Context, ref Ref) (File, error)
-	// DeleteFile hides a file and returns the blob to remove: empty while an unfinished job still reads it.
+	// DeleteFile hides a file, with its FileDeleted, and returns the blob to remove: empty while an unfinished job still
+	// reads it.
 	DeleteFile(ctx context.Context, ref Ref, now Time) (blob string, err error)
 
-	// CreateJob commits a job with its webhook and body. The answer goes out after it, never before.
+	// CreateJob commits a job with its webhook, body and events. The answer goes out after it, never before.
 	CreateJob(ctx context.Context, n NewJob) (Woken, error)
 	Job(ctx context.Context, ref Ref) (Snapshot, error)
 	Mover
@@ -32,7 +34,7 @@ type Mover interface {
 type Effects struct {
 	Events []EventType
 	Result []byte  // a generation's answer
-	Files  []File  // a batch's output and error file
+	Files  []File  // a batch's output and error file; each fires its FileCreated
 	Shards []Shard // the index of a validated batch; replaces what stood there
 	Hush   bool    // the batch's shards are not to be woken any more
 }
@@ -103,6 +105,7 @@ type NewJob struct {
 	Job         Job
 	Webhook     *Webhook     // the receiver it names, if any
 	Body        []byte       // a generation's request body, as it goes to the provider
+	Events      []EventType  // fired by the creation itself
 	Idempotency *Idempotency // with Answer, if the client gave a key
 	Answer      []byte       // what the client is answered, kept with the key
 }
@@ -113,7 +116,7 @@ func (s *Service) Wait(ctx context.Context, ref Ref, wait time.Duration) (Snapsh
 	defer cancel()
 	changed, stop := s.Watchers.Watch(ref)
 	defer stop()
-	first, err := s.Records.Job(ctx, ref)
+	first, err := s.Records.Job(context.WithoutCancel(ctx), ref) // who asks is answered, however short the wait
 	if err != nil {
 		return first, err
 	}

@@ -25,6 +25,7 @@ type NewBatch struct {
 	OutputTTL        time.Duration   // zero: the default
 	Webhook          *Webhook
 	WebhookShown     json.RawMessage
+	WebhookIDs       []string // of registered endpoints; the caller has checked that they exist
 	Idempotency      *Idempotency
 }
 
@@ -39,10 +40,13 @@ func (s *Service) CreateBatch(ctx context.Context, n NewBatch) (Snapshot, error)
 	j := Job{
 		ProjectID: n.ProjectID, ID: NewID("batch_"), Kind: KindBatch, Status: Validating, Path: n.Path,
 		InputFileID: n.InputFileID, CompletionWindow: n.CompletionWindow, OutputTTL: int64(n.OutputTTL / time.Second),
-		Metadata: n.Metadata, Webhook: n.WebhookShown, CreatedAt: now, ChangedAt: now, ExpiresAt: now.Add(window),
+		Metadata: n.Metadata, Webhook: n.WebhookShown, WebhookIDs: n.WebhookIDs,
+		CreatedAt: now, ChangedAt: now, ExpiresAt: now.Add(window),
 	}
 	j.Due(now)
-	return s.create(ctx, NewJob{Job: j, Webhook: n.Webhook, Idempotency: n.Idempotency})
+	return s.create(ctx, NewJob{
+		Job: j, Webhook: n.Webhook, Events: []EventType{BatchCreated}, Idempotency: n.Idempotency,
+	})
 }
 
 func checkBatch(n NewBatch) (time.Duration, error) {
@@ -107,6 +111,7 @@ type NewGeneration struct {
 	Metadata     json.RawMessage
 	Webhook      *Webhook
 	WebhookShown json.RawMessage
+	WebhookIDs   []string // of registered endpoints; the caller has checked that they exist
 	Idempotency  *Idempotency
 }
 
@@ -124,7 +129,7 @@ func (s *Service) CreateGeneration(ctx context.Context, n NewGeneration) (Snapsh
 	now := s.now()
 	j := Job{
 		ProjectID: n.ProjectID, ID: NewID("gen_"), Kind: KindGeneration, Status: Queued, Path: n.Path, Model: n.Model,
-		Metadata: n.Metadata, Webhook: n.WebhookShown, Total: 1, CreatedAt: now, ChangedAt: now,
+		Metadata: n.Metadata, Webhook: n.WebhookShown, WebhookIDs: n.WebhookIDs, Total: 1, CreatedAt: now, ChangedAt: now,
 	}
 	j.Due(now)
 	return s.create(ctx, NewJob{Job: j, Webhook: n.Webhook, Body: n.Body, Idempotency: n.Idempotency})

@@ -52,7 +52,7 @@ func (j *Job) validated(ix *index, now Time) (Effects, error) {
 	j.Status, j.StartedAt, j.Model, j.Total = InProgress, now, ix.model, ix.total
 	j.Claims = 0
 	j.Due(j.ExpiresAt)
-	return Effects{Shards: ix.shards}, nil
+	return Effects{Events: []EventType{BatchInProgress}, Shards: ix.shards}, nil
 }
 
 // index reads the input file in one streaming pass. Of each line only a hash of its custom_id is kept.

@@ -65,7 +65,7 @@ func TestJ6BatchInput(t *testing.T) {
 			require.Equal(t, jobs.Failed, s.Status)
 			require.Zero(t, x.calls.Load(), "a batch that fails makes no call")
 			require.Equal(t, tt.want, reasons(s))
-			require.Equal(t, []string{"batch.failed"}, x.events(ref))
+			require.Equal(t, []string{"batch.created", "batch.failed"}, x.events(ref))
 		})
 	}
 }

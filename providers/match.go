@@ -1,10 +1,10 @@
 package providers
 
-// match reports whether name fits pattern. '*' stands for any characters, also
+// Match reports whether name fits pattern. '*' stands for any characters, also
 // none, and crosses '/', because model names hold it ("org/name"); '?' stands
 // for one byte; all else for itself. On a mismatch it goes back to the last '*'
 // only, so the work is bounded by len(pattern) * len(name).
-func match(pattern, name string) bool {
+func Match(pattern, name string) bool {
 	p, n := 0, 0
 	star, taken := -1, 0
 	for n < len(name) {

@@ -35,7 +35,7 @@ func TestMatch(t *testing.T) {
 		{"", "x", false},
 	}
 	for _, tt := range tests {
-		require.Equal(t, tt.want, match(tt.pattern, tt.name), "%q %q", tt.pattern, tt.name)
+		require.Equal(t, tt.want, Match(tt.pattern, tt.name), "%q %q", tt.pattern, tt.name)
 	}
 }
 
@@ -47,11 +47,11 @@ func TestMatchAgreesWithPathMatch(t *testing.T) {
 		name := rapid.StringOfN(rapid.SampledFrom([]rune("ab")), 0, 8, -1).Draw(rt, "name")
 		want, err := path.Match(pattern, name)
 		require.NoError(rt, err)
-		require.Equal(rt, want, match(pattern, name), "%q %q", pattern, name)
+		require.Equal(rt, want, Match(pattern, name), "%q %q", pattern, name)
 	})
 }
 
 func TestMatchIsNotSlowOnManyStars(t *testing.T) {
 	t.Parallel()
-	require.False(t, match(strings.Repeat("a*", 200)+"b", strings.Repeat("a", 5000)))
+	require.False(t, Match(strings.Repeat("a*", 200)+"b", strings.Repeat("a", 5000)))
 }

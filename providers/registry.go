@@ -44,7 +44,7 @@ func (r *Registry) Close() {
 // says which patterns exist.
 func (r *Registry) Route(model string) (*Provider, error) {
 	for _, p := range r.providers {
-		if slices.ContainsFunc(p.config.Models, func(pattern string) bool { return match(pattern, model) }) {
+		if slices.ContainsFunc(p.config.Models, func(pattern string) bool { return Match(pattern, model) }) {
 			return p, nil
 		}
 	}

@@ -2,43 +2,75 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
-	"strings"
 
 	"gorm.io/gorm"
 
 	"github.com/ringback/ringback/callbacks"
+	"github.com/ringback/ringback/callbacks/signature"
 	"github.com/ringback/ringback/jobs"
 )
 
+// createDeliveries writes deliveries and wakes their gates. It gives the gates behind which some are due already.
 func (s *Store) createDeliveries(tx *gorm.DB, deliveries []callbacks.Delivery) (woken []jobs.Ref, err error) {
 	if len(deliveries) == 0 {
 		return nil, nil
 	}
+	now, due := s.now(), map[jobs.Ref]jobs.Time{}
 	for i := range deliveries {
-		deliveries[i].WakeAt = s.wakeAt(deliveries[i].DueAt)
-		woken = append(woken, deliveries[i].Ref())
+		sooner(due, deliveries[i].GateRef(), deliveries[i].DueAt)
 	}
-	return woken, tx.Create(&deliveries).Error
+	for ref, at := range due {
+		if at <= now {
+			woken = append(woken, ref)
+		}
+	}
+	if err := insertDeliveries(tx, deliveries); err != nil {
+		return nil, err
+	}
+	return woken, wakeGates(tx, due)
 }
 
-const claimDeliveries = `UPDATE deliveries SET state = 'sending', owner = ?, attempt = attempt + 1, claims = claims + 1, wake_at = 0
-	WHERE project_id = ? AND id IN ? AND state = 'waiting' AND due_at > 0 AND due_at <= ? RETURNING *`
+const (
+	deliveryColumns = "(project_id, id, event_id, event_type, job_id, webhook_id, endpoint_id, gate, url, state, reason, recorded, manual, " +
+		"created_at, ended_at, attempt, claims, tries, owner, due_at, wake_at)"
+	deliveryRow = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', 0, ?, ?, 0, 0, 0, 0, '', ?, 0)"
+)
 
-// ClaimDeliveries takes the deliveries that are due, with the events' bytes and the receivers as they were frozen. All of
-// it is one transaction: what cannot be read is not claimed either.
-func (s *Store) ClaimDeliveries(ctx context.Context, owner string, refs []jobs.Ref, now jobs.Time) (claimed []callbacks.Claimed, err error) {
-	err = s.write(ctx, func(tx *gorm.DB) error {
-		var rows []callbacks.Delivery
-		for project, ids := range byProject(refs) {
-			var some []callbacks.Delivery
-			if err := tx.Raw(claimDeliveries, owner, project, ids, now).Scan(&some).Error; err != nil {
-				return err
-			}
-			rows = append(rows, some...)
+func insertDeliveries(tx *gorm.DB, deliveries []callbacks.Delivery) error {
+	return inSets(deliveries, func(set []callbacks.Delivery) error {
+		args := make([]any, 0, 13*len(set))
+		for i := range set {
+			d := &set[i]
+			args = append(args, d.ProjectID, d.ID, d.EventID, string(d.EventType), d.JobID, d.WebhookID, d.EndpointID, d.Gate,
+				d.URL, string(d.State), d.Manual, int64(d.CreatedAt), int64(d.DueAt))
 		}
-		var err error
-		claimed, err = s.equip(tx, rows)
+		_, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context,
+			"INSERT INTO deliveries "+deliveryColumns+" VALUES "+times(deliveryRow, len(set)), args...)
+		return err
+	})
+}
+
+const claimDeliveries = `UPDATE deliveries SET state = 'sending', owner = ?, attempt = attempt + 1, claims = claims + 1 WHERE rowid IN (
+	SELECT rowid FROM deliveries WHERE project_id = ? AND gate = ? AND state = 'waiting' AND due_at > 0 AND due_at <= ?
+	ORDER BY due_at LIMIT ?) RETURNING project_id, id, event_id, event_type, job_id, webhook_id, endpoint_id, gate, url, state, recorded,
+	manual, created_at, attempt, claims, tries, owner, due_at`
+
+// scanClaimed reads what claimDeliveries returns. It speaks to GORM's connection directly, as all do that come once for
+// each callback.
+func scanClaimed(rows *sql.Rows) (d callbacks.Delivery, err error) {
+	err = rows.Scan(&d.ProjectID, &d.ID, &d.EventID, &d.EventType, &d.JobID, &d.WebhookID, &d.EndpointID, &d.Gate, &d.URL, &d.State,
+		&d.Recorded, &d.Manual, &d.CreatedAt, &d.Attempt, &d.Claims, &d.Tries, &d.Owner, &d.DueAt)
+	return d, err
+}
+
+// ClaimDeliveries takes what is due behind the gates, with the events' bytes, the one-offs as they were frozen and the
+// endpoints as they stand. All of it is one transaction: what cannot be read is not claimed either.
+func (s *Store) ClaimDeliveries(ctx context.Context, owner string, wants []callbacks.Want, now jobs.Time) (claimed []callbacks.Claimed, err error) {
+	err = s.write(ctx, func(tx *gorm.DB) (err error) {
+		c := claim{Store: s, tx: tx, owner: owner, now: now}
+		claimed, err = c.run(wants)
 		return err
 	})
 	if err != nil {
@@ -47,151 +79,225 @@ func (s *Store) ClaimDeliveries(ctx context.Context, owner string, refs []jobs.R
 	return claimed, nil
 }
 
-// equip reads what a POST needs: one query for the bodies and one for the receivers.
-func (s *Store) equip(tx *gorm.DB, rows []callbacks.Delivery) ([]callbacks.Claimed, error) {
-	var events, hooks []jobs.Ref
-	for _, d := range rows {
-		events = append(events, jobs.Ref{ProjectID: d.ProjectID, ID: d.EventID})
-		hooks = append(hooks, jobs.Ref{ProjectID: d.ProjectID, ID: d.WebhookID})
+// claim is one run of ClaimDeliveries, and what it has read.
+type claim struct {
+	*Store
+	tx        *gorm.DB
+	owner     string
+	now       jobs.Time
+	gates     map[jobs.Ref]gate
+	endpoints map[jobs.Ref]*opened
+	keys      map[string]signing // by project
+	rows      []callbacks.Delivery
+}
+
+func (c *claim) run(wants []callbacks.Want) ([]callbacks.Claimed, error) {
+	refs := make([]jobs.Ref, len(wants))
+	for i, w := range wants {
+		refs[i] = w.Gate
 	}
-	bodies, err := s.bodies(tx, events)
-	if err != nil {
+	var err error
+	if c.gates, err = gatesOf(c.tx, refs); err != nil {
 		return nil, err
 	}
-	receivers, err := s.receivers(tx, hooks)
-	if err != nil {
+	if c.endpoints, err = c.openEndpoints(c.tx, refs); err != nil {
 		return nil, err
 	}
-	claimed := make([]callbacks.Claimed, len(rows))
-	for i, d := range rows {
-		receiver := receivers[hooks[i]]
-		claimed[i] = callbacks.Claimed{Delivery: d, Body: bodies[events[i]], Receiver: receiver.webhook, Broken: receiver.broken}
-		if claimed[i].Broken == nil && claimed[i].Body == nil {
-			claimed[i].Broken = errors.New("store: the delivery's event is gone")
+	for _, w := range wants {
+		if err := c.take(w); err != nil {
+			return nil, err
 		}
+	}
+	return c.equip()
+}
+
+// take claims what is due behind one gate, or ends all that waits there where its endpoint gets nothing any more.
+func (c *claim) take(w callbacks.Want) error {
+	if e := c.endpoints[w.Gate]; e != nil && !e.IsActive {
+		return c.cancel(w.Gate, e)
+	}
+	room := w.Room
+	if c.gates[w.Gate].ShutAt > 0 {
+		room = min(room, 1)
+	}
+	err := each(c.tx, func(rows *sql.Rows) error {
+		d, err := scanClaimed(rows)
+		c.rows = append(c.rows, d)
+		return err
+	}, claimDeliveries, c.owner, w.Gate.ProjectID, w.Gate.ID, int64(c.now), room)
+	if err != nil {
+		return err
+	}
+	return lookAgain(c.tx, w.Gate, c.now)
+}
+
+const cancelDeliveries = `UPDATE deliveries SET state = 'cancelled', reason = ?, ended_at = ?, due_at = 0 WHERE rowid IN (
+	SELECT rowid FROM deliveries WHERE project_id = ? AND gate = ? AND state = 'waiting' LIMIT ?)`
+
+// cancel ends what waits for an endpoint that is not active, a slice at a time; the gate is looked at again at once while
+// some is left, whenever that would have been due.
+func (c *claim) cancel(gate jobs.Ref, e *opened) error {
+	reason := callbacks.ReasonDisabled
+	if e.DeletedAt > 0 {
+		reason = callbacks.ReasonDeleted
+	}
+	ended := c.tx.Exec(cancelDeliveries, reason, c.now, gate.ProjectID, gate.ID, slice)
+	if ended.Error != nil {
+		return ended.Error
+	}
+	if err := lookAgain(c.tx, gate, c.now); err != nil || ended.RowsAffected < slice {
+		return err
+	}
+	return wakeGates(c.tx, map[jobs.Ref]jobs.Time{gate: c.now})
+}
+
+// equip reads what a POST needs: one query for the bodies, one for the one-off receivers, and each project's keys.
+func (c *claim) equip() ([]callbacks.Claimed, error) {
+	var events, hooks []jobs.Ref
+	for i := range c.rows {
+		d := &c.rows[i]
+		events = append(events, jobs.Ref{ProjectID: d.ProjectID, ID: d.EventID})
+		if d.WebhookID != "" {
+			hooks = append(hooks, jobs.Ref{ProjectID: d.ProjectID, ID: d.WebhookID})
+		}
+	}
+	bodies, err := bodiesOf(c.tx, events)
+	if err != nil {
+		return nil, err
+	}
+	webhooks, err := c.openWebhooks(c.tx, hooks)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.openKeys(); err != nil {
+		return nil, err
+	}
+	claimed := make([]callbacks.Claimed, len(c.rows))
+	for i, d := range c.rows {
+		claimed[i] = callbacks.Claimed{Delivery: d, Body: bodies[events[i]], ShutAt: c.gates[d.GateRef()].ShutAt}
+		c.address(&claimed[i], webhooks)
 	}
 	return claimed, nil
 }
 
-// receiver is a webhook as it was frozen, or why it cannot be read.
-type receiver struct {
-	webhook jobs.Webhook
-	broken  error
+// signing is what signs a project's callbacks, or why it cannot be read.
+type signing struct {
+	signature.Keys
+	broken error
 }
 
-func (s *Store) bodies(tx *gorm.DB, refs []jobs.Ref) (map[jobs.Ref][]byte, error) {
-	bodies := make(map[jobs.Ref][]byte, len(refs))
-	for project, ids := range byProject(refs) {
-		var events []jobs.Event
-		if err := tx.Select("project_id, id, body").Where("project_id = ? AND id IN ?", project, ids).Find(&events).Error; err != nil {
-			return nil, err
+// openKeys reads what signs each project's callbacks. A project whose keys cannot be opened holds up no other.
+func (c *claim) openKeys() error {
+	c.keys = map[string]signing{}
+	for i := range c.rows {
+		id := c.rows[i].ProjectID
+		if _, read := c.keys[id]; read {
+			continue
 		}
-		for _, e := range events {
-			bodies[jobs.Ref{ProjectID: e.ProjectID, ID: e.ID}] = e.Body
+		p, err := takeProject(c.tx, id)
+		if err != nil && !jobs.IsCode(err, jobs.CodeNotFound) {
+			return err
 		}
+		keys, err := c.openProject(&p, c.now)
+		c.keys[id] = signing{keys, err}
 	}
-	return bodies, nil
+	return nil
 }
 
-func (s *Store) receivers(tx *gorm.DB, refs []jobs.Ref) (map[jobs.Ref]receiver, error) {
-	receivers := make(map[jobs.Ref]receiver, len(refs))
-	for _, ref := range refs {
-		receivers[ref] = receiver{broken: errors.New("store: the delivery's webhook is gone")}
+// address says who gets a delivery and what signs it. What cannot be read breaks this delivery alone.
+func (c *claim) address(d *callbacks.Claimed, webhooks map[jobs.Ref]hook) {
+	switch e, h := c.endpoints[d.GateRef()], webhooks[jobs.Ref{ProjectID: d.ProjectID, ID: d.WebhookID}]; {
+	case d.EndpointID != "" && e != nil:
+		d.Receiver, d.Broken = e.Receiver(c.now), e.broken
+	case d.EndpointID != "":
+		d.Broken = errors.New("store: the delivery's endpoint is gone")
+	case h.receiver == nil && h.broken == nil:
+		d.Broken = errors.New("store: the delivery's webhook is gone")
+	default:
+		d.Broken = h.broken
+		if h.receiver != nil {
+			d.Receiver = *h.receiver
+		}
 	}
+	if d.Broken == nil && d.Body == nil {
+		d.Broken = errors.New("store: the delivery's event is gone")
+	}
+	keys := c.keys[d.ProjectID]
+	if d.Broken == nil {
+		d.Broken = keys.broken
+	}
+	if len(d.Receiver.Keys.Secrets) == 0 && d.EndpointID == "" {
+		d.Receiver.Keys.Secrets = keys.Secrets
+	}
+	d.Receiver.Keys.Private = keys.Private
+}
+
+// hook is a one-off receiver as it was frozen, or why it cannot be read.
+type hook struct {
+	receiver *callbacks.Receiver
+	broken   error
+}
+
+func (s *Store) openWebhooks(tx *gorm.DB, refs []jobs.Ref) (map[jobs.Ref]hook, error) {
+	hooks := make(map[jobs.Ref]hook, len(refs))
 	for project, ids := range byProject(refs) {
 		var rows []webhook
 		if err := tx.Where("project_id = ? AND id IN ?", project, ids).Find(&rows).Error; err != nil {
 			return nil, err
 		}
-		secret, err := s.signingSecret(tx, project)
+		for i := range rows {
+			hooks[jobs.Ref{ProjectID: rows[i].ProjectID, ID: rows[i].ID}] = s.openHook(&rows[i])
+		}
+	}
+	return hooks, nil
+}
+
+func (s *Store) openHook(row *webhook) hook {
+	w, err := s.openWebhook(row)
+	if err != nil {
+		return hook{broken: err}
+	}
+	r := callbacks.Receiver{URL: w.URL, Method: w.Method, Headers: w.Headers, Timeout: w.Timeout}
+	if w.Secret != "" {
+		r.Keys.Secrets = []string{w.Secret}
+	}
+	return hook{receiver: &r}
+}
+
+func bodiesOf(tx *gorm.DB, refs []jobs.Ref) (map[jobs.Ref][]byte, error) {
+	bodies := make(map[jobs.Ref][]byte, len(refs))
+	for project, ids := range byProject(refs) {
+		err := inSets(ids, func(set []string) error {
+			args := []any{project}
+			for _, id := range set {
+				args = append(args, id)
+			}
+			return each(tx, func(rows *sql.Rows) error {
+				var id string
+				var body []byte
+				err := rows.Scan(&id, &body)
+				bodies[jobs.Ref{ProjectID: project, ID: id}] = body
+				return err
+			}, "SELECT id, body FROM events WHERE project_id = ? AND id IN ("+times("?", len(set))+")", args...)
+		})
 		if err != nil {
 			return nil, err
 		}
-		for _, row := range rows {
-			receivers[jobs.Ref{ProjectID: row.ProjectID, ID: row.ID}] = s.receiver(&row, secret)
-		}
 	}
-	return receivers, nil
+	return bodies, nil
 }
 
-// receiver opens one webhook; one that does not open is no reason to hold up the others.
-func (s *Store) receiver(row *webhook, secret string) receiver {
-	w, err := s.openWebhook(row)
+// each runs a query on GORM's connection and hands each row to scan.
+func each(tx *gorm.DB, scan func(*sql.Rows) error, query string, args ...any) error {
+	rows, err := tx.Statement.ConnPool.QueryContext(tx.Statement.Context, query, args...)
 	if err != nil {
-		return receiver{broken: err}
+		return err
 	}
-	if w.Secret == "" {
-		w.Secret = secret
-	}
-	return receiver{webhook: *w}
-}
-
-// RecordAttempts keeps what came of POSTs: each attempt's row, and where its claim still holds the delivery's next
-// state. refused counts those whose claim did not hold.
-func (s *Store) RecordAttempts(ctx context.Context, outcomes []callbacks.Outcome, now jobs.Time) (refused int, err error) {
-	attempts := make([]callbacks.Attempt, len(outcomes))
-	for i, o := range outcomes {
-		attempts[i] = o.Attempt
-	}
-	err = s.write(ctx, func(tx *gorm.DB) error {
-		refused = len(outcomes)
-		if err := tx.CreateInBatches(&attempts, 100).Error; err != nil {
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
 			return err
 		}
-		rest := outcomes
-		for _, size := range insertSizes {
-			for ; len(rest) >= size; rest = rest[size:] {
-				n, err := decideSet(tx, rest[:size], now)
-				if err != nil {
-					return err
-				}
-				refused -= n
-			}
-		}
-		return nil
-	})
-	return refused, err
-}
-
-const decisionRow = "(?, ?, ?, ?, ?, ?, ?)"
-
-// decideSet moves deliveries to where their decisions say, in one guarded statement, and counts those it moved.
-func decideSet(tx *gorm.DB, outcomes []callbacks.Outcome, now jobs.Time) (int, error) {
-	query := `UPDATE deliveries SET state = v.column4, reason = v.column5, due_at = v.column6, wake_at = v.column6, ended_at = v.column7,
-		tries = tries + 1, claims = 0, owner = '' FROM (VALUES ` + strings.Repeat(decisionRow+", ", len(outcomes)-1) + decisionRow + `) AS v
-		WHERE deliveries.project_id = v.column1 AND deliveries.id = v.column2 AND deliveries.attempt = v.column3 AND deliveries.state = 'sending'`
-	args := make([]any, 0, 7*len(outcomes))
-	for _, o := range outcomes {
-		var due, ended jobs.Time
-		if o.Decision.State == callbacks.Waiting {
-			due = now.Add(o.Decision.Delay)
-		} else {
-			ended = now
-		}
-		args = append(args, o.Claimed.ProjectID, o.Claimed.ID, o.Claimed.Attempt, string(o.Decision.State), o.Decision.Reason, int64(due), int64(ended))
 	}
-	r, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context, query, args...)
-	if err != nil {
-		return 0, err
-	}
-	n, err := r.RowsAffected()
-	return int(n), err
-}
-
-// JobDeliveries reads a job's deliveries with all their attempts, in the order in which they were made.
-func (s *Store) JobDeliveries(ctx context.Context, job jobs.Ref) ([]callbacks.Delivery, []callbacks.Attempt, error) {
-	if _, err := takeJob(s.read(ctx), job); err != nil {
-		return nil, nil, err
-	}
-	var deliveries []callbacks.Delivery
-	if err := byJob(s.read(ctx), job).Order("created_at, id").Limit(pageRows).Find(&deliveries).Error; err != nil {
-		return nil, nil, err
-	}
-	ids := make([]string, len(deliveries))
-	for i, d := range deliveries {
-		ids[i] = d.ID
-	}
-	var attempts []callbacks.Attempt
-	err := s.read(ctx).Where("project_id = ? AND delivery_id IN ?", job.ProjectID, ids).Order("delivery_id, number").Limit(pageRows).Find(&attempts).Error
-	return deliveries, attempts, err
+	return rows.Err()
 }

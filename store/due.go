@@ -6,6 +6,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/ringback/ringback/callbacks"
 	"github.com/ringback/ringback/jobs"
 )
 
@@ -28,9 +29,9 @@ func (s *Store) DueShards(ctx context.Context, n int) ([]string, error) {
 	return s.due(ctx, "shards", "", n)
 }
 
-// DueDeliveries offers deliveries whose time has come; see due.
-func (s *Store) DueDeliveries(ctx context.Context, n int) ([]string, error) {
-	return s.due(ctx, "deliveries", "", n)
+// DueGates offers gates behind which deliveries are due; see due.
+func (s *Store) DueGates(ctx context.Context, n int) ([]string, error) {
+	return s.due(ctx, "gates", "", n)
 }
 
 // due takes up to n rows whose wake_at has passed and moves it on in the same statement, so that nothing is offered
@@ -70,14 +71,36 @@ func (s *Store) FreeOwn(ctx context.Context, owner string) error {
 func (s *Store) free(ctx context.Context, claims, whose, owner string) error {
 	now := s.now()
 	return s.write(ctx, func(tx *gorm.DB) error {
-		for table, more := range map[string]string{"jobs": "", "shards": "", "deliveries": "state = 'waiting', "} {
+		if err := s.interrupted(tx, whose, owner, now); err != nil {
+			return err
+		}
+		for _, table := range []string{"jobs", "shards"} {
 			// What was put to rest while it was held (its job has ended) stays at rest.
-			query := "UPDATE " + table + " SET " + more + "owner = '', due_at = CASE WHEN due_at > 0 THEN @now ELSE 0 END, " +
+			query := "UPDATE " + table + " SET owner = '', due_at = CASE WHEN due_at > 0 THEN @now ELSE 0 END, " +
 				"wake_at = CASE WHEN due_at > 0 THEN @now ELSE 0 END, claims = " + claims + " WHERE " + whose
 			if err := tx.Exec(query, map[string]any{"now": now, "owner": owner}).Error; err != nil {
 				return err
 			}
 		}
-		return nil
+		return tx.Exec("UPDATE deliveries SET state = 'waiting', owner = '', due_at = @now, recorded = recorded + 1, claims = "+claims+
+			" WHERE "+whose, map[string]any{"now": now, "owner": owner}).Error
 	})
+}
+
+// interrupted writes an attempt for each delivery whose process ended with it in hand: its receiver may have got it, and
+// will get it again. So each callback that is ever repeated has its row. It is no try: it picks neither delay nor end.
+func (s *Store) interrupted(tx *gorm.DB, whose, owner string, now jobs.Time) error {
+	var held []callbacks.Delivery
+	if err := tx.Where(whose, map[string]any{"owner": owner}).Find(&held).Error; err != nil || len(held) == 0 {
+		return err
+	}
+	due, attempts := map[jobs.Ref]jobs.Time{}, make([]callbacks.Attempt, len(held))
+	for i := range held {
+		attempts[i] = callbacks.Interrupted(&held[i], now)
+		sooner(due, held[i].GateRef(), now)
+	}
+	if err := tx.CreateInBatches(&attempts, 100).Error; err != nil {
+		return err
+	}
+	return wakeGates(tx, due)
 }

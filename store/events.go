@@ -45,34 +45,81 @@ func (s *Store) openWebhook(row *webhook) (*jobs.Webhook, error) {
 	return &w, json.Unmarshal(spec, &w)
 }
 
-// recordEvents writes a job's events with one delivery for each receiver, and gives the deliveries, which are due.
+// recordEvents writes a job's events with one delivery for each receiver, and gives the gates behind which some are due.
 // The job's snapshot is what polling answers once this has committed.
 func (s *Store) recordEvents(tx *gorm.DB, after *jobs.Snapshot, types []jobs.EventType) (woken []jobs.Ref, err error) {
 	if len(types) == 0 {
 		return nil, nil
 	}
-	var row webhook
-	var receiver *jobs.Webhook
-	switch err := byJob(tx, after.Ref()).Take(&row).Error; {
-	case err == nil:
-		if receiver, err = s.openWebhook(&row); err != nil {
-			receiver = &jobs.Webhook{} // the job ends all the same; its delivery is made, and ends with this reason
-		}
-	case !errors.Is(err, gorm.ErrRecordNotFound):
+	to, err := s.jobReceivers(tx, &after.Job)
+	if err != nil {
 		return nil, err
 	}
 	for _, typ := range types {
-		e := jobs.NewEvent(after, typ, after.ChangedAt, s.options.Events)
-		if err := tx.Omit("Position").Create(&e).Error; err != nil {
-			return nil, err
-		}
-		due, err := s.createDeliveries(tx, callbacks.Fan(&e, row.ID, receiver))
+		e := jobs.JobEvent(after, typ, after.ChangedAt, s.options.Events)
+		due, err := s.recordEvent(tx, &e, to)
 		if err != nil {
 			return nil, err
 		}
 		woken = append(woken, due...)
 	}
 	return woken, nil
+}
+
+// jobReceivers are all who may want a job's events. The webhook is read as it is shown: to whom and when is no secret.
+func (s *Store) jobReceivers(tx *gorm.DB, job *jobs.Job) (to callbacks.Receivers, err error) {
+	to, err = s.receivers(tx, job.ProjectID, job.WebhookIDs)
+	if err != nil || len(job.Webhook) == 0 {
+		return to, err
+	}
+	var ids []string
+	if err := byJob(tx.Model(&webhook{}), job.Ref()).Limit(1).Pluck("id", &ids).Error; err != nil || len(ids) == 0 {
+		return to, errors.Join(err)
+	}
+	to.WebhookID, to.Webhook = ids[0], callbacks.Hook(job.Webhook)
+	return to, nil
+}
+
+// receivers are a project's endpoints that may want an event: the active ones, and those that are named.
+func (s *Store) receivers(tx *gorm.DB, project string, named jobs.Texts) (callbacks.Receivers, error) {
+	to := callbacks.Receivers{Named: named, First: s.options.FirstDelay}
+	db := tx.Where("project_id = ? AND is_active = 1 AND deleted_at = 0", project)
+	if err := db.Find(&to.Endpoints).Error; err != nil || len(named) == 0 {
+		return to, err
+	}
+	var more []callbacks.Endpoint
+	err := tx.Where("project_id = ? AND id IN ? AND NOT (is_active = 1 AND deleted_at = 0)", project, []string(named)).Find(&more).Error
+	to.Endpoints = append(to.Endpoints, more...)
+	return to, err
+}
+
+// recordEvent writes an event and what it owes, and gives the gates behind which some of it is due.
+func (s *Store) recordEvent(tx *gorm.DB, e *jobs.Event, to callbacks.Receivers) ([]jobs.Ref, error) {
+	if err := tx.Omit("Position").Create(e).Error; err != nil {
+		return nil, err
+	}
+	return s.createDeliveries(tx, callbacks.Fan(e, to))
+}
+
+// recordOperatorEvent writes an event about callbacks. The endpoint that it is about does not get it.
+func (s *Store) recordOperatorEvent(tx *gorm.DB, e *jobs.Event, about string) ([]jobs.Ref, error) {
+	to, err := s.receivers(tx, e.ProjectID, nil)
+	if err != nil {
+		return nil, err
+	}
+	to.Except = about
+	return s.recordEvent(tx, e, to)
+}
+
+// recordFileEvent writes what happened to a file, before the file's own row: the event counts in it.
+func (s *Store) recordFileEvent(tx *gorm.DB, f *jobs.File, typ jobs.EventType) error {
+	to, err := s.receivers(tx, f.ProjectID, nil)
+	if err != nil {
+		return err
+	}
+	e := jobs.FileEvent(f, typ, s.now())
+	_, err = s.recordEvent(tx, &e, to)
+	return err
 }
 
 // Events reads a page in commit order, after a position or an event's ID. On SQLite the single writer gives the
@@ -88,6 +135,18 @@ func (s *Store) Events(ctx context.Context, project, after string, limit int) ([
 		return page[:limit], true, err
 	}
 	return page, false, err
+}
+
+// Event reads one.
+func (s *Store) Event(ctx context.Context, ref jobs.Ref) (e jobs.Event, err error) {
+	err = s.read(ctx).Where("project_id = ? AND id = ?", ref.ProjectID, ref.ID).Take(&e).Error
+	return e, found(err, jobs.NotFound("No event found with id '%s'.", ref.ID))
+}
+
+// LastEvent is the position of a project's newest event; zero for none.
+func (s *Store) LastEvent(ctx context.Context, project string) (position int64, err error) {
+	err = s.read(ctx).Model(&jobs.Event{}).Select("coalesce(max(position), 0)").Where("project_id = ?", project).Scan(&position).Error
+	return position, err
 }
 
 func (s *Store) eventPosition(ctx context.Context, project, after string) (int64, error) {

@@ -27,6 +27,7 @@ func running(t *testing.T, s *Store) jobs.Ref {
 	t.Helper()
 	j := newBatch(s.now())
 	hook := &jobs.Webhook{URL: "https://example.com/hook?token=canary-query", Method: "POST", Headers: map[string]string{"X-T": "canary-header"}}
+	j.Webhook = callbacks.Shown(hook)
 	_, err := s.CreateJob(t.Context(), jobs.NewJob{Job: j, Webhook: hook})
 	require.NoError(t, err)
 	_, woken, err := s.Move(t.Context(), j.Ref(), func(j *jobs.Job) (jobs.Effects, error) {
@@ -229,14 +230,15 @@ func TestEndEventAndDeliveryStandTogether(t *testing.T) {
 	_, woken, err := s.Move(t.Context(), ref, end)
 	require.NoError(t, err)
 	require.Len(t, woken.Deliveries, 1)
-	claimed, err := s.ClaimDeliveries(t.Context(), "own", woken.Deliveries, s.now())
+	claimed, err := s.ClaimDeliveries(t.Context(), "own", behind(woken.Deliveries...), s.now())
 	require.NoError(t, err)
 	require.Len(t, claimed, 1)
 	events, _, err = s.Events(t.Context(), "default", "", 10)
 	require.NoError(t, err)
 	require.Equal(t, events[0].Body, claimed[0].Body)
 	require.Equal(t, "canary-header", claimed[0].Receiver.Headers["X-T"])
-	require.NotEmpty(t, claimed[0].Receiver.Secret, "the project's")
+	require.NotEmpty(t, claimed[0].Receiver.Keys.Secrets, "the project's")
+	require.NoError(t, claimed[0].Receiver.Keys.Check())
 }
 
 func TestR11StaleOutcomeOfADeliveryIsRefusedAndRecorded(t *testing.T) {
@@ -249,10 +251,10 @@ func TestR11StaleOutcomeOfADeliveryIsRefusedAndRecorded(t *testing.T) {
 		return jobs.Effects{Events: []jobs.EventType{"batch.failed"}}, nil
 	})
 	require.NoError(t, err)
-	frozen, err := s.ClaimDeliveries(t.Context(), "frozen", woken.Deliveries, s.now())
+	frozen, err := s.ClaimDeliveries(t.Context(), "frozen", behind(woken.Deliveries...), s.now())
 	require.NoError(t, err)
 	require.NoError(t, s.FreeOthers(t.Context(), "alive"))
-	alive, err := s.ClaimDeliveries(t.Context(), "alive", woken.Deliveries, s.now())
+	alive, err := s.ClaimDeliveries(t.Context(), "alive", behind(woken.Deliveries...), s.now())
 	require.NoError(t, err)
 	outcome := func(c callbacks.Claimed, id string, state callbacks.State) []callbacks.Outcome {
 		return []callbacks.Outcome{{
@@ -270,7 +272,8 @@ func TestR11StaleOutcomeOfADeliveryIsRefusedAndRecorded(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, callbacks.Delivered, deliveries[0].State)
 	require.Equal(t, 1, deliveries[0].Tries)
-	require.Len(t, attempts, 2, "the repeat is on record")
+	require.Len(t, attempts, 3, "the repeat is on record, and so is that its first process ended")
+	require.Equal(t, 2, deliveries[0].Recorded, "the refused one moves nothing")
 }
 
 // TestUnreadableDeliveriesHoldUpNobody: one whose receiver does not open is handed out as broken, and while nothing can
@@ -286,18 +289,18 @@ func TestUnreadableDeliveriesHoldUpNobody(t *testing.T) {
 			return jobs.Effects{Events: []jobs.EventType{"batch.failed"}}, nil
 		})
 		require.NoError(t, err)
-		due = append(due, woken.Deliveries...)
+		due = woken.Deliveries // one gate: both go to one host
 	}
 	change := func(query string) {
 		require.NoError(t, s.write(t.Context(), func(tx *gorm.DB) error { return tx.Exec(query).Error }))
 	}
 	change("ALTER TABLE webhooks RENAME TO hidden")
-	_, err := s.ClaimDeliveries(t.Context(), "own", due, s.now())
+	_, err := s.ClaimDeliveries(t.Context(), "own", behind(due...), s.now())
 	require.Error(t, err)
 	change("ALTER TABLE hidden RENAME TO webhooks")
 	change("UPDATE webhooks SET spec = x'00' WHERE rowid = (SELECT min(rowid) FROM webhooks)")
 
-	claimed, err := s.ClaimDeliveries(t.Context(), "own", due, s.now())
+	claimed, err := s.ClaimDeliveries(t.Context(), "own", behind(due...), s.now())
 	require.NoError(t, err)
 	require.Len(t, claimed, 2, "the failed claim has claimed nothing")
 	broken := 0

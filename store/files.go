@@ -11,7 +11,11 @@ import (
 // CreateFile keeps a file's facts and its Idempotency-Key.
 func (s *Store) CreateFile(ctx context.Context, f jobs.File, idem *jobs.Idempotency) error {
 	return s.write(ctx, func(tx *gorm.DB) error {
+		f := f // the operation may run twice
 		if err := s.useKey(tx, f.ProjectID, idem, f.Object()); err != nil {
+			return err
+		}
+		if err := s.recordFileEvent(tx, &f, jobs.FileCreated); err != nil {
 			return err
 		}
 		return tx.Create(&f).Error
@@ -82,7 +86,16 @@ func (s *Store) DeleteFile(ctx context.Context, ref jobs.Ref, now jobs.Time) (bl
 		if readers == 0 {
 			blob = f.Blob
 		}
-		return tx.Model(&jobs.File{}).Where("project_id = ? AND id = ?", ref.ProjectID, ref.ID).Update("deleted_at", now).Error
+		return s.hideFile(tx, &f, now)
 	})
 	return blob, err
+}
+
+// hideFile takes a file out of sight, and says so in an event.
+func (s *Store) hideFile(tx *gorm.DB, f *jobs.File, now jobs.Time) error {
+	if err := s.recordFileEvent(tx, f, jobs.FileDeleted); err != nil {
+		return err
+	}
+	f.DeletedAt = now
+	return tx.Model(&jobs.File{}).Where("project_id = ? AND id = ?", f.ProjectID, f.ID).Select("deleted_at", "sequence").Updates(f).Error
 }

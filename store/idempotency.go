@@ -20,29 +20,56 @@ type idempotencyKey struct {
 	Key       string
 	Hash      []byte
 	Answer    []byte
+	Sealed    bool // the answer is: it holds a secret
 	CreatedAt jobs.Time
 }
+
+func (k *idempotencyKey) place() string { return "idempotency_keys/" + k.ProjectID + "/" + k.Key }
 
 // useKey writes the key, or answers *jobs.Replay for one that the same request has used, or CodeKeyReused for another.
 func (s *Store) useKey(tx *gorm.DB, project string, idem *jobs.Idempotency, answer []byte) error {
 	if idem == nil {
 		return nil
 	}
-	now := s.now()
+	return s.use(tx, idempotencyKey{ProjectID: project, Key: idem.Key, Hash: idem.Hash, Answer: answer, CreatedAt: s.now()})
+}
+
+// useKeySealed does the same with an answer that holds a secret.
+func (s *Store) useKeySealed(tx *gorm.DB, project string, idem *jobs.Idempotency, answer []byte) error {
+	if idem == nil {
+		return nil
+	}
+	k := idempotencyKey{ProjectID: project, Key: idem.Key, Hash: idem.Hash, Sealed: true, CreatedAt: s.now()}
+	k.Answer = s.seal.seal(k.place(), answer)
+	return s.use(tx, k)
+}
+
+func (s *Store) use(tx *gorm.DB, k idempotencyKey) error {
 	var used idempotencyKey
-	err := tx.Where("project_id = ? AND key = ?", project, idem.Key).Take(&used).Error
+	err := tx.Where("project_id = ? AND key = ?", k.ProjectID, k.Key).Take(&used).Error
 	switch {
 	case errors.Is(err, gorm.ErrRecordNotFound):
 	case err != nil:
 		return err
-	case used.CreatedAt.Add(keyTTL) <= now:
-		if err := tx.Where("project_id = ? AND key = ?", project, idem.Key).Delete(&idempotencyKey{}).Error; err != nil {
+	case used.CreatedAt.Add(keyTTL) <= k.CreatedAt:
+		if err := tx.Where("project_id = ? AND key = ?", k.ProjectID, k.Key).Delete(&idempotencyKey{}).Error; err != nil {
 			return err
 		}
-	case !bytes.Equal(used.Hash, idem.Hash):
+	case !bytes.Equal(used.Hash, k.Hash):
 		return jobs.Errorf(jobs.CodeKeyReused, "", "This Idempotency-Key has been used for another request. Use a new key for a new request.")
 	default:
+		return s.answered(&used)
+	}
+	return tx.Create(&k).Error
+}
+
+func (s *Store) answered(used *idempotencyKey) error {
+	if !used.Sealed {
 		return &jobs.Replay{Answer: used.Answer}
 	}
-	return tx.Create(&idempotencyKey{ProjectID: project, Key: idem.Key, Hash: idem.Hash, Answer: answer, CreatedAt: now}).Error
+	answer, err := s.seal.open(used.place(), used.Answer)
+	if err != nil {
+		return err
+	}
+	return &jobs.Replay{Answer: answer}
 }

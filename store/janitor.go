@@ -42,8 +42,8 @@ func (j *Janitor) Run(ctx context.Context) {
 
 // runOnce gives how many things it removed.
 func (j *Janitor) runOnce(ctx context.Context) (n int, err error) {
-	for _, clean := range []func(context.Context) (int, error){j.keys, j.expired, j.deleted, j.orphans} {
-		for m := slice; m >= slice && err == nil; n += m { // slice by slice, so that others can write in between
+	for _, clean := range []func(context.Context) (int, error){j.keys, j.gates, j.expired, j.deleted, j.orphans} {
+		for m := 1; m > 0 && err == nil; n += m { // slice by slice, so that others can write in between
 			m, err = clean(ctx)
 		}
 	}
@@ -61,16 +61,34 @@ func (j *Janitor) keys(ctx context.Context) (int, error) {
 	return int(n), err
 }
 
-// expired hides files whose time has passed; their bytes follow as those of deleted files do.
-func (j *Janitor) expired(ctx context.Context) (int, error) {
+// gates removes the rows of gates behind which nothing waits; the next delivery makes its own again.
+func (j *Janitor) gates(ctx context.Context) (int, error) {
 	var n int64
 	err := j.Store.write(ctx, func(tx *gorm.DB) error {
-		now := j.Store.now()
-		r := tx.Exec("UPDATE files SET deleted_at = ? WHERE rowid IN (SELECT rowid FROM files WHERE expires_at > 0 AND expires_at <= ? AND deleted_at = 0 LIMIT ?)", now, now, slice)
+		r := tx.Exec("DELETE FROM gates WHERE rowid IN (SELECT rowid FROM gates WHERE wake_at = 0 AND shut_at = 0 LIMIT ?)", slice)
 		n = r.RowsAffected
 		return r.Error
 	})
 	return int(n), err
+}
+
+// expired hides files whose time has passed; their bytes follow as those of deleted files do.
+func (j *Janitor) expired(ctx context.Context) (n int, err error) {
+	err = j.Store.write(ctx, func(tx *gorm.DB) error {
+		now := j.Store.now()
+		var files []jobs.File
+		if err := tx.Where("expires_at > 0 AND expires_at <= ? AND deleted_at = 0", now).Limit(eventSlice).Find(&files).Error; err != nil {
+			return err
+		}
+		n = len(files)
+		for i := range files {
+			if err := j.Store.hideFile(tx, &files[i], now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return n, err
 }
 
 const unreadBlobs = `SELECT blob FROM files WHERE deleted_at > 0 AND blob <> '' AND NOT EXISTS (

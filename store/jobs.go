@@ -6,6 +6,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/ringback/ringback/callbacks"
 	"github.com/ringback/ringback/jobs"
 )
 
@@ -17,26 +18,33 @@ type payload struct {
 	Result    []byte
 }
 
-// CreateJob commits a job, its receiver, its body and its Idempotency-Key in one transaction.
-func (s *Store) CreateJob(ctx context.Context, n jobs.NewJob) (jobs.Woken, error) {
-	err := s.write(ctx, func(tx *gorm.DB) error {
+// CreateJob commits a job, its receiver, its body, its events and its Idempotency-Key in one transaction.
+func (s *Store) CreateJob(ctx context.Context, n jobs.NewJob) (woken jobs.Woken, err error) {
+	err = s.write(ctx, func(tx *gorm.DB) error {
+		woken = jobs.Woken{}
 		if err := s.useKey(tx, n.Job.ProjectID, n.Idempotency, n.Answer); err != nil {
 			return err
 		}
-		job := n.Job
-		job.WakeAt = s.wakeAt(job.DueAt)
-		if err := tx.Create(&job).Error; err != nil {
+		if err := checkEndpoints(tx, n.Job.ProjectID, n.Job.WebhookIDs); err != nil {
 			return err
 		}
+		if err := s.createWebhook(tx, n.Job.Ref(), n.Webhook); err != nil {
+			return err
+		}
+		made := jobs.Snapshot{Job: n.Job}
+		made.Webhook = callbacks.Shown(n.Webhook) // by this the job's events know whom they owe
+		if woken.Deliveries, err = s.recordEvents(tx, &made, n.Events); err != nil {
+			return err
+		}
+		made.WakeAt = s.wakeAt(made.DueAt)
+		woken.Add(&made.Job)
 		if n.Body != nil {
-			if err := tx.Create(&payload{ProjectID: job.ProjectID, JobID: job.ID, Request: n.Body}).Error; err != nil {
+			if err := tx.Create(&payload{ProjectID: made.ProjectID, JobID: made.ID, Request: n.Body}).Error; err != nil {
 				return err
 			}
 		}
-		return s.createWebhook(tx, job.Ref(), n.Webhook)
+		return tx.Create(&made.Job).Error
 	})
-	var woken jobs.Woken
-	woken.Add(&n.Job)
 	return woken, err
 }
 
@@ -104,6 +112,7 @@ func (s *Store) Statuses(ctx context.Context, refs []jobs.Ref) (map[jobs.Ref]job
 }
 
 const claimJobs = `UPDATE jobs SET owner = ?, attempt = attempt + 1, claims = claims + 1, wake_at = 0, changed_at = ?,
+	sequence = CASE WHEN status = 'queued' THEN sequence + 1 ELSE sequence END,
 	started_at = CASE WHEN status = 'queued' THEN ? ELSE started_at END,
 	status = CASE WHEN status = 'queued' THEN 'in_progress' ELSE status END
 	WHERE project_id = ? AND id IN ? AND owner = '' AND due_at > 0 AND due_at <= ? RETURNING *`
@@ -119,9 +128,27 @@ func (s *Store) ClaimJobs(ctx context.Context, owner string, refs []jobs.Ref, no
 			}
 			claimed = append(claimed, rows...)
 		}
-		return nil
+		return s.recordBegun(tx, claimed, now)
 	})
 	return claimed, err
+}
+
+// recordBegun writes the events of the jobs that a claim has begun. What they owe is found by the sweeper.
+func (s *Store) recordBegun(tx *gorm.DB, claimed []jobs.Job, now jobs.Time) error {
+	for i := range claimed {
+		e, begun := jobs.Begun(claimed[i], now, s.options.Events)
+		if !begun {
+			continue
+		}
+		to, err := s.jobReceivers(tx, &claimed[i])
+		if err != nil {
+			return err
+		}
+		if _, err := s.recordEvent(tx, &e, to); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Move changes a job by compare-and-set. The row, its events, their deliveries and all other effects stand together
@@ -151,10 +178,10 @@ func (s *Store) move(tx *gorm.DB, ref jobs.Ref, move func(*jobs.Job) (jobs.Effec
 		after.WakeAt = s.wakeAt(now)
 		woken.Add(&after.Job)
 	}
-	if woken.Deliveries, err = s.recordEvents(tx, &after, effects.Events); err != nil {
+	if woken.Shards, err = s.keepEffects(tx, ref, effects, now); err != nil {
 		return after, woken, err
 	}
-	if woken.Shards, err = s.keepEffects(tx, ref, effects, now); err != nil {
+	if woken.Deliveries, err = s.recordEvents(tx, &after, effects.Events); err != nil {
 		return after, woken, err
 	}
 	return after, woken, replaceJob(tx, &before, &after.Job)
@@ -178,8 +205,12 @@ func (s *Store) keepEffects(tx *gorm.DB, ref jobs.Ref, fx jobs.Effects, now jobs
 			return nil, err
 		}
 	}
-	if len(fx.Files) > 0 {
-		if err := tx.Create(&fx.Files).Error; err != nil {
+	for i := range fx.Files {
+		f := fx.Files[i] // the operation may run twice
+		if err := s.recordFileEvent(tx, &f, jobs.FileCreated); err != nil {
+			return nil, err
+		}
+		if err := tx.Create(&f).Error; err != nil {
 			return nil, err
 		}
 	}

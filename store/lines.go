@@ -43,7 +43,7 @@ func (s *Store) recordLines(tx *gorm.DB, ref jobs.Ref, lines []jobs.Line, now jo
 	if err := noteProgress(tx, ref, lines); err != nil {
 		return jobs.Woken{}, err
 	}
-	if !job.AnsweredBy(fresh) {
+	if now = s.now(); !job.Needs(fresh, now) { // as late as can be: the pause between two events counts from here
 		return jobs.Woken{}, addCounts(tx, ref, fresh, now)
 	}
 	_, woken, err := s.move(tx, ref, func(j *jobs.Job) (jobs.Effects, error) {

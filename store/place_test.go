@@ -36,32 +36,6 @@ func TestSettingsOfTheDatabase(t *testing.T) {
 	require.Error(t, s.reads.Exec("DELETE FROM jobs").Error, "the read pool cannot write")
 }
 
-// TestS9SecretsAreSealed looks for what must not stand in any file in clear.
-func TestS9SecretsAreSealed(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	s, err := Open(t.Context(), Options{Dir: dir, SigningSecret: "whsec_Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5", ShardsAwake: 2, Now: time.Now})
-	require.NoError(t, err)
-	running(t, s)
-	secret, err := s.SigningSecret(t.Context(), "default")
-	require.NoError(t, err)
-	require.Equal(t, "whsec_Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5", secret)
-	require.NoError(t, s.Close())
-	for _, file := range []string{"ringback.db", "ringback.db-wal"} {
-		content, err := os.ReadFile(filepath.Join(dir, file))
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		require.NoError(t, err)
-		for _, canary := range []string{"canary", "Y2FuYXJ5"} {
-			require.False(t, bytes.Contains(content, []byte(canary)), "%s stands in %s", canary, file)
-		}
-	}
-	info, err := os.Stat(filepath.Join(dir, "master.key"))
-	require.NoError(t, err)
-	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
-}
-
 func TestSealedValuesOpenOnlyInTheirPlace(t *testing.T) {
 	t.Parallel()
 	one, err := newSealer(bytes.Repeat([]byte{1}, 32), "", false)

@@ -30,6 +30,7 @@ type Options struct {
 	SigningSecret string           // the default project's; empty: one made at the first start
 	ShardsAwake   int              // shards of one batch that are due at once
 	Events        jobs.EventLimits // bounds of event bodies
+	FirstDelay    time.Duration    // the wait before a callback's first attempt
 	Now           func() time.Time
 }
 

@@ -37,7 +37,10 @@ type operation struct {
 	done chan error
 }
 
-var errWriterClosed = errors.New("store: closed")
+var (
+	errWriterClosed = errors.New("store: closed")
+	errRolledBack   = errors.New("store: the transaction was rolled back by the database")
+)
 
 func newWriter(conn *sql.Conn, db *gorm.DB) *writer {
 	w := &writer{conn: conn, db: db, ops: make(chan *operation), stop: make(chan struct{}), groups: func(int) {}}
@@ -116,17 +119,43 @@ func (w *writer) transact(group []*operation) (errs []error, err error) {
 	if err := w.exec("BEGIN IMMEDIATE"); err != nil {
 		return errs, fmt.Errorf("store: cannot begin to write: %w", err)
 	}
+	if len(group) == 1 {
+		errs[0], err = w.alone(group[0])
+	} else {
+		err = w.together(group, errs)
+	}
+	if err != nil {
+		_ = w.exec("ROLLBACK") // it may be gone already
+	}
+	return errs, err
+}
+
+// alone runs an operation that has the transaction for itself, and so needs no savepoint.
+func (w *writer) alone(op *operation) (own, lost error) {
+	own = guarded(op.do, w.db)
+	switch {
+	case !w.alive():
+		return own, errRolledBack
+	case own != nil:
+		return own, w.exec("ROLLBACK")
+	}
+	return nil, w.end()
+}
+
+func (w *writer) together(group []*operation, errs []error) (lost error) {
 	for i, op := range group {
-		if errs[i], err = w.one(op); err != nil {
-			_ = w.exec("ROLLBACK") // it may be gone already
-			return errs, err
+		if errs[i], lost = w.one(op); lost != nil {
+			return lost
 		}
 	}
+	return w.end()
+}
+
+func (w *writer) end() error {
 	if err := w.exec("COMMIT"); err != nil {
-		_ = w.exec("ROLLBACK")
-		return errs, fmt.Errorf("store: cannot commit: %w", err)
+		return fmt.Errorf("store: cannot commit: %w", err)
 	}
-	return errs, nil
+	return nil
 }
 
 // one runs an operation in a savepoint.
@@ -136,7 +165,7 @@ func (w *writer) one(op *operation) (own, lost error) {
 	}
 	own = guarded(op.do, w.db)
 	if !w.alive() {
-		return own, errors.New("store: the transaction was rolled back by the database")
+		return own, errRolledBack
 	}
 	if own != nil {
 		if err := w.exec("ROLLBACK TO one"); err != nil {

@@ -3,6 +3,7 @@ package web
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -10,7 +11,10 @@ import (
 	"github.com/ringback/ringback/jobs"
 )
 
-// authenticate asks for one of the keys on every route but the probes. Keys are compared as digests in constant time,
+// openRoutes are the routes that ask for no key: the probes, and the public keys that receivers verify with.
+var openRoutes = []string{livePath, readyPath, jwksPath, projectJWKSPath}
+
+// authenticate asks for one of the keys on every route but the open ones. Keys are compared as digests in constant time,
 // and no answer repeats one.
 func (s *core) authenticate(keys []string) handler {
 	digests := make([][sha256.Size]byte, len(keys))
@@ -18,7 +22,7 @@ func (s *core) authenticate(keys []string) handler {
 		digests[i] = sha256.Sum256([]byte(key))
 	}
 	return func(c *gin.Context) error {
-		if len(digests) == 0 || c.FullPath() == livePath || c.FullPath() == readyPath {
+		if len(digests) == 0 || slices.Contains(openRoutes, c.FullPath()) {
 			return nil
 		}
 		key, ok := bearer(c.Request.Header.Get("Authorization"))

@@ -2,19 +2,24 @@ package web
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-func TestEveryRouteButTheProbesAsksForAKey(t *testing.T) {
+func TestEveryRouteButTheOpenOnesAsksForAKey(t *testing.T) {
 	t.Parallel()
 	h := start(t, func(o *Options) { o.Keys = []string{"rb-one", "rb-two"} })
 	for _, r := range h.web.engine.Routes() {
 		a := h.do(r.Method, strings.ReplaceAll(r.Path, ":id", "some"), "")
-		if r.Path == livePath || r.Path == readyPath {
+		if slices.Contains([]string{"/healthz", "/readyz", "/.well-known/jwks.json"}, r.Path) {
 			require.Equal(t, http.StatusOK, a.status, r.Path)
+			continue
+		}
+		if r.Path == "/v1/projects/:id/jwks.json" {
+			require.Equal(t, http.StatusNotFound, a.status, r.Path)
 			continue
 		}
 		require.Equal(t, http.StatusUnauthorized, a.status, r.Path)

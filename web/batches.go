@@ -37,7 +37,7 @@ func (b *batches) create(c *gin.Context) error {
 		if err != nil {
 			return nil, err
 		}
-		n, err := b.bind(body)
+		n, err := b.bind(c, body)
 		if err != nil {
 			return nil, err
 		}
@@ -50,7 +50,7 @@ func (b *batches) create(c *gin.Context) error {
 	})
 }
 
-func (b *batches) bind(body []byte) (n jobs.NewBatch, err error) {
+func (b *batches) bind(c *gin.Context, body []byte) (n jobs.NewBatch, err error) {
 	root, err := parseBody(body)
 	if err != nil {
 		return n, err
@@ -75,7 +75,7 @@ func (b *batches) bind(body []byte) (n jobs.NewBatch, err error) {
 		return n, err
 	}
 	r, err := readReceiver(b.webhooks, f.members["webhook"], f.members["webhook_ids"])
-	n.Webhook, n.WebhookShown = r.webhook, r.shown
+	n.Webhook, n.WebhookShown, n.WebhookIDs = r.webhook, r.shown, r.ids
 	return n, err
 }
 

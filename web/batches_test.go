@@ -20,7 +20,7 @@ func TestABatchIsTakenWhole(t *testing.T) {
 	t.Parallel()
 	h := start(t)
 	a := h.post("/v1/batches", with(`"metadata":{"a":"1"},"output_expires_after":{"anchor":"created_at","seconds":3600},
-		"webhook":{"url":"https://a.example/h","method":"PUT","secret":"whsec_canary"},"webhook_ids":[]`))
+		"webhook":{"url":"https://a.example/h","method":"PUT","secret":"whsec_canary"},"webhook_ids":["known-1","known-2","known-1"]`))
 	require.Equal(t, http.StatusOK, a.status, a.body)
 	o := object(t, a.body)
 	require.Equal(t, "batch", o["object"])
@@ -31,6 +31,7 @@ func TestABatchIsTakenWhole(t *testing.T) {
 	require.EqualValues(t, 3600, j.OutputTTL)
 	require.Equal(t, jobs.DefaultProject, j.ProjectID)
 	require.Equal(t, "whsec_canary", hook.Secret)
+	require.Equal(t, jobs.Texts{"known-1", "known-2"}, j.WebhookIDs)
 	require.NotContains(t, a.body+h.log.String(), "canary")
 	require.Equal(t, a.body, h.get("/v1/batches/"+j.ID).body)
 }
@@ -96,9 +97,12 @@ func TestWrongBatchesAreRefusedByName(t *testing.T) {
 		"ttl unknown":      {with(`"output_expires_after":{"anchor":"created_at","seconds":3600,"x":1}`), "output_expires_after.x", "unknown_parameter", ""},
 
 		"webhook":          {with(`"webhook":{"url":"http://a"}`), "webhook.url", "invalid_value", ""},
-		"webhook id":       {with(`"webhook_ids":["5f7e"]`), "webhook_ids", "invalid_value", "No webhook endpoint found with id '5f7e'. Name the receiver in 'webhook' instead."},
+		"webhook id":       {with(`"webhook_ids":["known-1","5f7e"]`), "webhook_ids", "invalid_value", "No webhook endpoint found with id '5f7e'."},
 		"webhook id type":  {with(`"webhook_ids":[7]`), "webhook_ids", "invalid_type", ""},
-		"webhook ids type": {with(`"webhook_ids":"5f7e"`), "webhook_ids", "invalid_type", ""},
+		"webhook id alone": {with(`"webhook_ids":"5f7e"`), "webhook_ids", "invalid_value", "No webhook endpoint found with id '5f7e'."},
+		"webhook id NUL":   {with(`"webhook_ids":["a\u0000"]`), "webhook_ids", "invalid_value", ""},
+		"webhook ids type": {with(`"webhook_ids":{"a":1}`), "webhook_ids", "invalid_type", ""},
+		"33 webhook ids":   {with(`"webhook_ids":[` + strings.Repeat(`"known",`, 32) + `"known"]`), "webhook_ids", "array_above_max_length", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

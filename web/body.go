@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -66,6 +67,23 @@ func parseBody(body []byte) (gjson.Result, error) {
 		return gjson.Result{}, jobs.Errorf(jobs.CodeType, "", "Invalid type for the request body: expected an object, but got %s instead.", typeName(root))
 	}
 	return root, nil
+}
+
+// bodyFields reads a JSON body whose keys are all known. It may be empty where nothing must be said: many clients send
+// no body then.
+func (s *core) bodyFields(c *gin.Context, known ...string) (fields, error) {
+	body, err := s.readBody(c)
+	if err != nil {
+		return fields{}, err
+	}
+	if len(bytes.TrimSpace(body)) == 0 {
+		return fields{}, nil
+	}
+	root, err := parseBody(body)
+	if err != nil {
+		return fields{}, err
+	}
+	return readFields(root, "", known...)
 }
 
 // storable tells whether every database keeps the text as it is: UTF-8, and no NUL.

@@ -18,12 +18,13 @@ type core struct {
 	fileBytes int64
 	flights   *flights
 
-	waits    context.Context // done when long polls are to end
+	waits    context.Context // done when long polls and streams are to end
 	endWaits context.CancelFunc
+	pace     pace
 }
 
 func newCore(o Options) core {
-	c := core{log: o.Log, now: o.Now, bodyBytes: o.BodyBytes, fileBytes: o.FileBytes, flights: newFlights()}
+	c := core{log: o.Log, now: o.Now, bodyBytes: o.BodyBytes, fileBytes: o.FileBytes, flights: newFlights(), pace: defaultPace()}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
@@ -35,6 +36,16 @@ func newCore(o Options) core {
 	}
 	c.waits, c.endWaits = context.WithCancel(context.Background())
 	return c
+}
+
+// waiting gives a context that ends when the client goes away or the server shuts down. The caller releases it.
+func (s *core) waiting(c *gin.Context) (ctx context.Context, release func()) {
+	ctx, cancel := context.WithCancel(c.Request.Context())
+	stop := context.AfterFunc(s.waits, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
 }
 
 // project is whose request this is. Every key belongs to the default project as yet; this is the one place that says so.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/ringback/ringback/callbacks"
 	"github.com/ringback/ringback/jobs"
 )
 
@@ -18,9 +19,11 @@ const (
 	codeAbove        jobs.Code = "integer_above_max_value"
 	codeTooLong      jobs.Code = "string_above_max_length"
 	codeTooMany      jobs.Code = "object_above_max_properties"
+	codeLongArray    jobs.Code = "array_above_max_length"
 	codeMediaType    jobs.Code = "unsupported_media_type"
 	codeNoRoute      jobs.Code = "unknown_url"
 	codeNoMethod     jobs.Code = "method_not_supported"
+	codeLoop         jobs.Code = "loop_detected"
 	codeInternal     jobs.Code = "internal_error"
 )
 
@@ -42,8 +45,8 @@ const (
 // statusGone is written for clients that went away before their answer (nginx's number); it is seen in the log only.
 const statusGone = 499
 
-// shapes is the one table of errors. SDKs retry 409 and 5xx: a settled conflict says that it makes no sense, the
-// others say when.
+// shapes is the one table of errors. SDKs retry 409 and 5xx: a settled conflict and a loop say that it makes no
+// sense, the others say when.
 var shapes = map[jobs.Code]shape{
 	jobs.CodeMissing:      {status: http.StatusBadRequest, typ: typeRequest},
 	jobs.CodeType:         {status: http.StatusBadRequest, typ: typeRequest},
@@ -63,10 +66,13 @@ var shapes = map[jobs.Code]shape{
 	codeNoMethod:          {status: http.StatusMethodNotAllowed, typ: typeRequest},
 	jobs.CodeConflict:     {status: http.StatusConflict, typ: typeRequest, hidden: true, header: [2]string{"x-should-retry", "false"}},
 	jobs.CodeInFlight:     {status: http.StatusConflict, typ: typeRequest, header: [2]string{"Retry-After", "1"}},
+	callbacks.CodeExpired: {status: http.StatusGone, typ: typeRequest},
 	jobs.CodeTooLarge:     {status: http.StatusRequestEntityTooLarge, typ: typeRequest},
+	codeLongArray:         {status: http.StatusBadRequest, typ: typeRequest},
 	codeMediaType:         {status: http.StatusUnsupportedMediaType, typ: typeRequest},
 	jobs.CodeKeyReused:    {status: http.StatusUnprocessableEntity, typ: typeRequest},
 	codeInternal:          {status: http.StatusInternalServerError, typ: typeServer},
+	codeLoop:              {status: http.StatusLoopDetected, typ: typeRequest, header: [2]string{"x-should-retry", "false"}},
 	jobs.CodeUnavailable:  {status: http.StatusServiceUnavailable, typ: typeServer, header: [2]string{"Retry-After", "5"}},
 }
 

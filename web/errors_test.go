@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ringback/ringback/callbacks"
 	"github.com/ringback/ringback/jobs"
 )
 
@@ -33,6 +34,8 @@ func TestEachErrorCodeHasItsStatus(t *testing.T) {
 		{jobs.Errorf(jobs.CodeInFlight, "", "m"), 409, shown{"m", typeRequest, "", "idempotency_key_in_flight"}, "Retry-After", "1"},
 		{jobs.Errorf(jobs.CodeKeyReused, "", "m"), 422, shown{"m", typeRequest, "", "idempotency_key_reused"}, "", ""},
 		{jobs.Errorf(jobs.CodeTooLarge, "file", "m"), 413, shown{"m", typeRequest, "file", "request_too_large"}, "", ""},
+		{jobs.Errorf(callbacks.CodeExpired, "id", "m"), 410, shown{"m", typeRequest, "id", "expired"}, "", ""},
+		{jobs.Errorf(codeLoop, "", "m"), 508, shown{"m", typeRequest, "", "loop_detected"}, "x-should-retry", "false"},
 		{jobs.Errorf(jobs.CodeForbidden, "", "m"), 403, shown{"m", typeAccess, "", "forbidden"}, "", ""},
 		{fmt.Errorf("wrapped: %w", jobs.NotFound("m")), 404, shown{"m", typeRequest, "id", ""}, "", ""},
 		{errors.Join(jobs.Errorf(jobs.CodeModel, "model", "m"), errors.New("and")), 404, shown{"m", typeRequest, "model", "model_not_found"}, "", ""},
@@ -68,7 +71,8 @@ func TestEveryDomainCodeIsInTheTable(t *testing.T) {
 		jobs.CodeMissing, jobs.CodeType, jobs.CodeValue, jobs.CodeUnsupported, jobs.CodeInvalid, jobs.CodeNotFound,
 		jobs.CodeModel, jobs.CodeConflict, jobs.CodeInFlight, jobs.CodeKeyReused, jobs.CodeTooLarge,
 		jobs.CodeUnavailable, jobs.CodeUnauthorized, jobs.CodeForbidden,
-		codeUnknownField, codeBelow, codeAbove, codeTooLong, codeTooMany, codeMediaType, codeNoRoute, codeNoMethod, codeInternal,
+		codeUnknownField, codeBelow, codeAbove, codeTooLong, codeTooMany, codeLongArray,
+		codeMediaType, codeNoRoute, codeNoMethod, callbacks.CodeExpired, codeLoop, codeInternal,
 	} {
 		require.NotZero(t, shapes[code].status, "%s", code)
 		require.NotEmpty(t, shapes[code].typ, "%s", code)

@@ -51,9 +51,31 @@ func readText(name string, v gjson.Result) (string, error) {
 		return "", typeError(name, "a string", v)
 	}
 	if !storable(v.Str) {
-		return "", jobs.Errorf(jobs.CodeValue, name, "Invalid value for '%s': NUL characters are not allowed.", name)
+		return "", jobs.Errorf(jobs.CodeValue, name, "Invalid value for '%s': it must be UTF-8 without NUL.", name)
 	}
 	return v.Str, nil
+}
+
+// truth reads a boolean; absent is the fallback.
+func (f fields) truth(key string, fallback bool) (bool, error) {
+	v := f.members[key]
+	if v.Type == gjson.Null {
+		return fallback, nil
+	}
+	if !v.IsBool() {
+		return false, typeError(f.path+key, "a boolean", v)
+	}
+	return v.Bool(), nil
+}
+
+// given tells whether at least one of the keys is there and not null.
+func (f fields) given(keys ...string) bool {
+	for _, key := range keys {
+		if f.members[key].Type != gjson.Null {
+			return true
+		}
+	}
+	return false
 }
 
 // readInteger reads a whole number that must be there, from least to most.

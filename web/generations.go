@@ -33,7 +33,7 @@ func (g *generations) create(c *gin.Context) error {
 		if err != nil {
 			return nil, err
 		}
-		n, err := g.bind(body)
+		n, err := g.bind(c, body)
 		if err != nil {
 			return nil, err
 		}
@@ -46,7 +46,7 @@ func (g *generations) create(c *gin.Context) error {
 	})
 }
 
-func (g *generations) bind(body []byte) (n jobs.NewGeneration, err error) {
+func (g *generations) bind(c *gin.Context, body []byte) (n jobs.NewGeneration, err error) {
 	p, err := cut(body)
 	if err != nil {
 		return n, err
@@ -65,7 +65,7 @@ func (g *generations) bind(body []byte) (n jobs.NewGeneration, err error) {
 		return n, err
 	}
 	r, err := readReceiver(g.webhooks, p.own["webhook"], p.own["webhook_ids"])
-	n.Webhook, n.WebhookShown = r.webhook, r.shown
+	n.Webhook, n.WebhookShown, n.WebhookIDs = r.webhook, r.shown, r.ids
 	return n, err
 }
 

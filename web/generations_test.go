@@ -14,7 +14,7 @@ func TestAGenerationForwardsTheClientsBytes(t *testing.T) {
 	t.Parallel()
 	h := start(t)
 	a := h.post("/v1/generate", `{ "model" : "sim-small", "temperature": 0, "seed": 12345678901234567890,
-  "webhook": "https://a.example/h", "input": "h\u00e9 <b> \ud83d\ude00", "x": 1, "x": 2.50, "metadata": {"a":"b"} }`)
+  "webhook": "https://a.example/h", "input": "h\u00e9 <b> \ud83d\ude00", "x": 1, "x": 2.50, "metadata": {"a":"b"}, "webhook_ids": "known-1" }`)
 	require.Equal(t, http.StatusAccepted, a.status, a.body)
 	o := object(t, a.body)
 	require.Equal(t, "generation", o["object"])
@@ -26,6 +26,7 @@ func TestAGenerationForwardsTheClientsBytes(t *testing.T) {
 	require.Equal(t, "/v1/chat/completions", j.Path)
 	require.Equal(t, "sim-small", j.Model)
 	require.Equal(t, "https://a.example/h", hook.URL)
+	require.Equal(t, jobs.Texts{"known-1"}, j.WebhookIDs)
 	require.Equal(t, a.body, h.get("/v1/generate/"+j.ID).body)
 }
 

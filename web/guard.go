@@ -12,6 +12,19 @@ import (
 	"github.com/ringback/ringback/jobs"
 )
 
+// attemptHeader is what every callback carries (callbacks.Poster).
+const attemptHeader = "X-Ringback-Attempt"
+
+// stopLoops refuses callbacks that have been led back here, by a proxy or by a receiver that passes everything on:
+// each would make work whose callbacks come back again.
+func stopLoops(c *gin.Context) error {
+	if _, called := c.Request.Header[attemptHeader]; !called {
+		return nil
+	}
+	c.Header("Webhook-Delivery", "abort-message") // to the sender, which would try again by its schedule
+	return jobs.Errorf(codeLoop, attemptHeader, "This request is a callback that has come back to Ringback, as its header %s says. Point the webhook's URL at your receiver; a receiver that calls this API must not pass that header on.", attemptHeader)
+}
+
 // guard keeps web pages away while authentication is off: a page may aim its visitor's browser at a loopback address,
 // by a request across origins or by a name that it rebinds to that address. Neither passes, on any route. With keys
 // on it lets all through: a browser sends no bearer token by itself.

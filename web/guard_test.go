@@ -90,3 +90,26 @@ func TestWithKeysAnyHostIsServed(t *testing.T) {
 	require.Equal(t, http.StatusOK, a.status)
 	require.Empty(t, a.header.Get("Access-Control-Allow-Origin"))
 }
+
+func TestACallbackThatComesBackIsRefusedEverywhere(t *testing.T) {
+	t.Parallel()
+	for name, h := range map[string]*harness{
+		"without keys": start(t),
+		"with keys":    start(t, func(o *Options) { o.Keys = []string{"k"} }),
+	} {
+		for _, r := range h.web.engine.Routes() {
+			a := h.do(r.Method, strings.ReplaceAll(r.Path, ":id", "some"), "{}", "x-ringback-attempt", "1", "Authorization", "Bearer k")
+			require.Equal(t, http.StatusLoopDetected, a.status, "%s: %s %s", name, r.Method, r.Path)
+			require.Equal(t, "false", a.header.Get("x-should-retry"))
+			require.Equal(t, "abort-message", a.header.Get("webhook-delivery"), "the sender is not to try again")
+			if r.Method != http.MethodHead {
+				require.Equal(t, "loop_detected", failure(t, a).Code)
+				require.Contains(t, failure(t, a).Message, "X-Ringback-Attempt")
+			}
+		}
+		a := h.post("/v1/generate", `{"model":"sim-small","input":"x"}`, "X-Ringback-Attempt", "", "Authorization", "Bearer k")
+		require.Equal(t, http.StatusLoopDetected, a.status, "an empty value is the header too")
+		_, taken := h.records.count()
+		require.Zero(t, taken)
+	}
+}

@@ -2,7 +2,6 @@ package web
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -39,7 +38,7 @@ type harness struct {
 func start(t *testing.T, tweaks ...func(*Options)) *harness {
 	t.Helper()
 	h := &harness{
-		t: t, records: newMemory(), blobs: newBlobs(), callbacks: &fakeCallbacks{},
+		t: t, records: newMemory(), blobs: newBlobs(), callbacks: newFakeCallbacks(),
 		watchers: jobs.NewWatchers(), log: &lockedBuffer{},
 	}
 	o := Options{
@@ -135,27 +134,6 @@ func object(t *testing.T, body string) map[string]any {
 	require.NoError(t, json.Unmarshal([]byte(body), &v), body)
 	return v
 }
-
-type fakeCallbacks struct {
-	deliveries []callbacks.DeliveryObject
-}
-
-func (f *fakeCallbacks) Parse(raw json.RawMessage) (*jobs.Webhook, error) {
-	var w jobs.Webhook
-	if json.Unmarshal(raw, &w.URL) == nil {
-		return &w, nil
-	}
-	if err := json.Unmarshal(raw, &w); err != nil || !strings.HasPrefix(w.URL, "https://") {
-		return nil, jobs.Errorf(jobs.CodeValue, "webhook.url", "Invalid value for 'webhook.url'.")
-	}
-	return &w, nil
-}
-
-func (f *fakeCallbacks) Deliveries(context.Context, jobs.Ref) ([]callbacks.DeliveryObject, error) {
-	return f.deliveries, nil
-}
-
-func (f *fakeCallbacks) Secret(context.Context, string) (string, error) { return "whsec_c2VjcmV0", nil }
 
 // lockedBuffer is a log that many write and one reads.
 type lockedBuffer struct {

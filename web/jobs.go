@@ -20,8 +20,8 @@ type JobService interface {
 
 // DeliveryLister lists what became of a job's callbacks.
 type DeliveryLister interface {
-	// Deliveries are a job's deliveries with their attempts, oldest first.
-	Deliveries(ctx context.Context, job jobs.Ref) ([]callbacks.DeliveryObject, error)
+	// JobDeliveries are a job's deliveries with their attempts, oldest first.
+	JobDeliveries(ctx context.Context, job jobs.Ref) ([]callbacks.DeliveryObject, error)
 }
 
 type jobRoutes struct {
@@ -93,9 +93,8 @@ func (j *jobRoutes) read(c *gin.Context, ref jobs.Ref, wait time.Duration) (jobs
 	if wait == 0 || j.waits.Err() != nil {
 		return j.facts.Job(c.Request.Context(), ref)
 	}
-	ctx, cancel := context.WithCancel(c.Request.Context())
-	defer cancel()
-	defer context.AfterFunc(j.waits, cancel)()
+	ctx, release := j.waiting(c)
+	defer release()
 	return j.jobs.Wait(ctx, ref, wait)
 }
 
@@ -123,7 +122,7 @@ func (j *jobRoutes) cancel(c *gin.Context) error {
 	return ok(c, snapshot.Wrapped())
 }
 
-// listDeliveries lists all of a job's: it has few events, and at most one receiver for each.
+// listDeliveries lists all of a job's: it has few events, and few receivers for each.
 func (j *jobRoutes) listDeliveries(c *gin.Context) error {
 	ref := j.ref(c)
 	if !storable(ref.ID) {
@@ -132,15 +131,11 @@ func (j *jobRoutes) listDeliveries(c *gin.Context) error {
 	if _, err := j.facts.Job(c.Request.Context(), ref); err != nil {
 		return noJob(err, ref.ID)
 	}
-	found, err := j.deliveries.Deliveries(c.Request.Context(), ref)
+	found, err := j.deliveries.JobDeliveries(c.Request.Context(), ref)
 	if err != nil {
 		return err
 	}
-	objects := make([][]byte, len(found))
-	for i := range found {
-		objects[i] = encode(found[i])
-	}
-	return ok(c, list(objects, false))
+	return ok(c, list(encodeEach(found), false))
 }
 
 func noJob(err error, id string) error {

@@ -151,10 +151,3 @@ func TestEventsAreTheirFrozenBytes(t *testing.T) {
 	require.Equal(t, []string{"evt_2"}, ids(t, h.get("/v1/events?after=evt_1")))
 	require.Equal(t, []string{}, ids(t, h.get("/v1/events?after=evt_2")))
 }
-
-func TestTheSigningSecretIsShown(t *testing.T) {
-	t.Parallel()
-	a := start(t).get("/v1/webhooks/default/secret")
-	require.JSONEq(t, `{"key":"whsec_c2VjcmV0"}`, a.body)
-	require.Equal(t, "no-store", a.header.Get("Cache-Control"))
-}

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -113,6 +116,11 @@ func (m *memory) CreateJob(_ context.Context, n jobs.NewJob) (jobs.Woken, error)
 	if err := m.use(n.Idempotency, n.Answer); err != nil {
 		return jobs.Woken{}, err
 	}
+	for _, id := range n.Job.WebhookIDs {
+		if !strings.HasPrefix(id, "known") {
+			return jobs.Woken{}, jobs.Errorf(jobs.CodeValue, "webhook_ids", "No webhook endpoint found with id '%s'.", id)
+		}
+	}
 	m.jobs = append(m.jobs, n.Job)
 	m.bodies[n.Job.ID], m.hooks[n.Job.ID] = n.Body, n.Webhook
 	return jobs.Woken{}, nil
@@ -154,7 +162,42 @@ func (m *memory) Move(_ context.Context, ref jobs.Ref, move func(*jobs.Job) (job
 func (m *memory) Events(_ context.Context, _, after string, limit int) ([]jobs.Event, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.fail != nil {
+		return nil, false, m.fail
+	}
+	if position, err := strconv.Atoi(after); err == nil {
+		return pageOf(m.events[position:], "", limit, nil)
+	}
 	return pageOf(m.events, after, limit, func(e jobs.Event) string { return e.ID })
+}
+
+func (m *memory) Event(_ context.Context, ref jobs.Ref) (jobs.Event, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range m.events {
+		if e.ID == ref.ID && ref.ProjectID == jobs.DefaultProject {
+			return e, nil
+		}
+	}
+	return jobs.Event{}, jobs.NotFound("no event")
+}
+
+func (m *memory) LastEvent(context.Context, string) (int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return int64(len(m.events)), m.fail
+}
+
+// happen adds events to what has happened: evt_1, evt_2, …
+func (m *memory) happen(types ...jobs.EventType) {
+	for _, typ := range types {
+		m.mu.Lock()
+		n := len(m.events) + 1
+		m.events = append(m.events, jobs.Event{
+			Position: int64(n), ID: fmt.Sprintf("evt_%d", n), Type: typ, Body: fmt.Appendf(nil, `{"id":"evt_%d"}`, n),
+		})
+		m.mu.Unlock()
+	}
 }
 
 // end puts every job into a state.

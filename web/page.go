@@ -76,6 +76,15 @@ func list(items [][]byte, more bool) []byte {
 	return b.Bytes()
 }
 
+// encodeEach renders each value of this package's or a service's own shape.
+func encodeEach[T any](values []T) [][]byte {
+	objects := make([][]byte, len(values))
+	for i := range values {
+		objects[i] = encode(values[i])
+	}
+	return objects
+}
+
 func rawID(object []byte) string {
 	if id := gjson.GetBytes(object, "id"); id.Exists() {
 		return id.Raw

@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/tidwall/gjson"
 
@@ -9,44 +10,59 @@ import (
 	"github.com/ringback/ringback/jobs"
 )
 
-// WebhookParser knows what a client may name as its receiver.
+// WebhookParser knows what a client may name as its receivers.
 type WebhookParser interface {
 	// Parse checks a submission's webhook field: an object or a URL. Its errors name the field that is wrong.
 	Parse(raw json.RawMessage) (*jobs.Webhook, error)
 }
 
-// receiver is who a submission wants to be called, and what reads will show of it. Both are nil for nobody.
+// receiver is who a submission wants to be called, and what reads will show of it. All are nil for nobody.
 type receiver struct {
 	webhook *jobs.Webhook
 	shown   json.RawMessage
+	ids     []string // of registered endpoints; whether they exist is asked where the job is kept
 }
 
 // readReceiver reads the fields webhook and webhook_ids.
-func readReceiver(p WebhookParser, webhook, ids gjson.Result) (receiver, error) {
-	if err := checkWebhookIDs(ids); err != nil || webhook.Type == gjson.Null {
-		return receiver{}, err
+func readReceiver(p WebhookParser, webhook, ids gjson.Result) (r receiver, err error) {
+	if webhook.Type != gjson.Null {
+		if r.webhook, err = p.Parse(json.RawMessage(webhook.Raw)); err != nil {
+			return receiver{}, err
+		}
+		r.shown = callbacks.Shown(r.webhook)
 	}
-	w, err := p.Parse(json.RawMessage(webhook.Raw))
-	if err != nil || w == nil {
-		return receiver{}, err
-	}
-	return receiver{w, callbacks.Shown(w)}, nil
+	r.ids, err = readWebhookIDs(ids)
+	return r, err
 }
 
-// checkWebhookIDs holds that no endpoint can be registered yet: any ID is unknown.
-func checkWebhookIDs(ids gjson.Result) error {
-	if ids.Type == gjson.Null {
-		return nil
+// mostWebhookIDs bounds the deliveries that one event of a job can owe to endpoints it names.
+const mostWebhookIDs = 32
+
+// readWebhookIDs reads a list of IDs, or one ID. One that is named twice counts once.
+func readWebhookIDs(v gjson.Result) ([]string, error) {
+	const name = "webhook_ids"
+	if v.Type == gjson.Null {
+		return nil, nil
 	}
-	if !ids.IsArray() {
-		return typeError("webhook_ids", "an array", ids)
+	all := []gjson.Result{v}
+	if v.IsArray() {
+		all = v.Array()
 	}
-	all := ids.Array()
-	if len(all) == 0 {
-		return nil
+	if len(all) > mostWebhookIDs {
+		return nil, jobs.Errorf(codeLongArray, name, "Invalid '%s': array too long. Expected an array with maximum length %d, but got an array with length %d instead.", name, mostWebhookIDs, len(all))
 	}
-	if all[0].Type != gjson.String {
-		return typeError("webhook_ids", "an array of strings", all[0])
+	var ids []string
+	for _, entry := range all {
+		if entry.Type != gjson.String {
+			return nil, typeError(name, "an array of strings", entry)
+		}
+		id, err := readText(name, entry)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
 	}
-	return jobs.Errorf(jobs.CodeValue, "webhook_ids", "No webhook endpoint found with id '%s'. Name the receiver in 'webhook' instead.", all[0].Str)
+	return ids, nil
 }

@@ -14,8 +14,12 @@ func (s *Server) route(o Options) {
 	b := &batches{&s.core, o.Jobs, o.Facts, o.Callbacks}
 	g := &generations{&s.core, o.Jobs, o.Facts, o.Callbacks}
 	j := &jobRoutes{&s.core, o.Jobs, o.Facts, o.Callbacks}
-	e := &events{&s.core, o.Facts}
+	ev := &events{&s.core, o.Facts}
+	ep := &endpoints{&s.core, o.Callbacks}
+	re := &replays{&s.core, o.Callbacks}
+	d := &deliveries{&s.core, o.Callbacks}
 	w := &webhooks{&s.core, o.Callbacks}
+	k := &jwks{o.Callbacks}
 	for _, r := range []struct {
 		method, path string
 		handler      handler
@@ -43,8 +47,30 @@ func (s *Server) route(o Options) {
 		{http.MethodPost, "/v1/jobs/:id/cancel", j.cancel},
 		{http.MethodGet, "/v1/jobs/:id/deliveries", j.listDeliveries},
 
-		{http.MethodGet, "/v1/events", e.list},
+		{http.MethodGet, "/v1/webhook_event_types", ep.eventTypes},
+		{http.MethodPost, "/v1/webhook_endpoints", ep.create},
+		{http.MethodGet, "/v1/webhook_endpoints", ep.list},
+		{http.MethodGet, "/v1/webhook_endpoints/:id", ep.get},
+		{http.MethodPost, "/v1/webhook_endpoints/:id", ep.update},
+		{http.MethodDelete, "/v1/webhook_endpoints/:id", ep.delete},
+		{http.MethodPost, "/v1/webhook_endpoints/:id/rotate_secret", ep.rotateSecret},
+		{http.MethodPost, "/v1/webhook_endpoints/:id/test", ep.test},
+		{http.MethodPost, "/v1/webhook_endpoints/:id/replay", re.replay},
+
+		{http.MethodGet, "/v1/deliveries", d.list},
+		{http.MethodPost, "/v1/deliveries/retry", d.retryAll},
+		{http.MethodGet, "/v1/deliveries/:id", d.get},
+		{http.MethodPost, "/v1/deliveries/:id/retry", d.retry},
+		{http.MethodPost, "/v1/deliveries/:id/cancel", d.cancel},
+
+		{http.MethodGet, "/v1/events", ev.list},
+		{http.MethodGet, "/v1/events/stream", ev.stream},
+		{http.MethodGet, "/v1/events/:id", ev.get},
+
 		{http.MethodGet, "/v1/webhooks/default/secret", w.secret},
+		{http.MethodPost, "/v1/webhooks/default/secret/rotate", w.rotateSecret},
+		{http.MethodGet, jwksPath, k.ofDefault},
+		{http.MethodGet, projectJWKSPath, k.ofProject},
 	} {
 		s.engine.Handle(r.method, r.path, s.handle(r.handler))
 		if r.method == http.MethodGet {

@@ -29,8 +29,12 @@ type Facts interface {
 // Callbacks is the whole of what this package asks about callbacks.
 type Callbacks interface {
 	WebhookParser
+	EndpointService
 	DeliveryLister
-	SecretReader
+	DeliveryService
+	ReplayService
+	SecretService
+	KeyReader
 }
 
 // Options are the parts a Server works with.
@@ -69,7 +73,7 @@ func New(o Options) *Server {
 	s.engine.UseRawPath = true // IDs arrive percent-encoded
 	s.engine.HandleMethodNotAllowed = true
 	s.engine.RedirectTrailingSlash = false // gin redirects before any middleware
-	s.engine.Use(s.logAccess, s.recoverPanic, s.handle(s.guard(o)), s.handle(s.authenticate(o.Keys)))
+	s.engine.Use(s.logAccess, s.recoverPanic, s.handle(stopLoops), s.handle(s.guard(o)), s.handle(s.authenticate(o.Keys)))
 	s.engine.NoRoute(s.handle(noRoute))
 	s.engine.NoMethod(s.handle(noMethod))
 	s.route(o)
@@ -87,11 +91,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.engine.ServeHTTP(t, r)
 }
 
-// EndWaits answers all long polls at once with what they know. Call it when the server shuts down.
+// EndWaits answers all long polls at once with what they know, and ends all streams. Call it when the server shuts down.
 func (s *Server) EndWaits() { s.endWaits() }
 
-// HTTPServer makes the http.Server around s, without an address. There is no limit on a whole answer: uploads and
-// long polls take their time. Its Shutdown ends the long polls.
+// HTTPServer makes the http.Server around s, without an address. There is no limit on a whole answer: uploads,
+// long polls and streams take their time. Its Shutdown ends long polls and streams.
 func HTTPServer(s *Server) *http.Server {
 	server := &http.Server{
 		Handler:                      s,

@@ -29,17 +29,18 @@ type app struct {
 	owner  string // this process on its claims: random at each start
 	failed chan error
 
-	listener  net.Listener
-	simulator *http.Server
-	providers *providers.Registry
-	store     *store.Store
-	files     *store.Folder
-	callbacks *callbacks.Client
-	queue     *queue.Queue
-	runner    *jobs.Runner
-	service   *jobs.Service
-	sender    *callbacks.Sender
-	http      *http.Server
+	listener   net.Listener
+	simulator  *http.Server
+	providers  *providers.Registry
+	store      *store.Store
+	files      *store.Folder
+	callbacks  *callbacks.Client
+	queue      *queue.Queue
+	runner     *jobs.Runner
+	service    *jobs.Service
+	sender     *callbacks.Sender
+	deliveries *callbacks.Service
+	http       *http.Server
 
 	stopping   chan struct{} // closed first: no new call begins
 	stopQueue  context.CancelFunc
@@ -126,7 +127,8 @@ func (a *app) openStore(ctx context.Context) (err error) {
 	}
 	a.store, err = store.Open(ctx, store.Options{
 		Dir: a.cfg.DataDir, Key: key, SigningSecret: a.cfg.Callbacks.SigningSecret.Reveal(), ShardsAwake: shardsAwake,
-		Events: jobs.EventLimits{Bytes: int(a.cfg.Limits.EventBytes), PublicURL: a.URL()}, Now: time.Now,
+		Events:     jobs.EventLimits{Bytes: int(a.cfg.Limits.EventBytes), PublicURL: a.URL()},
+		FirstDelay: a.cfg.Callbacks.Schedule[0], Now: time.Now,
 	})
 	if err != nil {
 		return err
@@ -141,6 +143,10 @@ func (a *app) openStore(ctx context.Context) (err error) {
 // a large batch never fills the queue.
 const shardsAwake = 8
 
+// gateGroups is how many groups of up to 64 gates are noted at the same time: noting takes no time, the Sender does the
+// work.
+const gateGroups = 2
+
 // batchSteps is how many batches are validated, ended or written out at the same time, in groups of up to four.
 const batchSteps = 8
 
@@ -151,7 +157,7 @@ func (a *app) openQueue(context.Context) (err error) {
 			{Name: jobs.LaneJobs, Workers: batchSteps, Group: 4, Due: a.store.DueBatches, Work: a.workJobs},
 			{Name: jobs.LaneGenerations, Workers: a.cfg.Jobs.Workers, Group: 4, Due: a.store.DueGenerations, Work: a.workJobs},
 			{Name: jobs.LaneShards, Workers: a.cfg.Batches.Workers, Group: 1, Due: a.store.DueShards, Work: a.workShards},
-			{Name: jobs.LaneDeliveries, Workers: a.cfg.Callbacks.Workers, Group: 64, Due: a.store.DueDeliveries, Work: a.workDeliveries},
+			{Name: jobs.LaneDeliveries, Workers: gateGroups, Group: 64, Due: a.store.DueGates, Work: a.workDeliveries},
 		},
 	})
 	return err
@@ -162,18 +168,26 @@ func (a *app) workJobs(ctx context.Context, ids []string)       { a.runner.WorkJ
 func (a *app) workShards(ctx context.Context, ids []string)     { a.runner.WorkShards(ctx, ids) }
 func (a *app) workDeliveries(ctx context.Context, ids []string) { a.sender.Work(ctx, ids) }
 
-// openCallbacks makes what sends.
+// openCallbacks makes what sends, and what clients command it with.
 func (a *app) openCallbacks(context.Context) (err error) {
-	if a.callbacks, err = callbacks.NewClient(callbacks.ClientOptions{Rules: a.rules(), CAFile: a.cfg.Callbacks.CAFile}); err != nil {
+	a.callbacks, err = callbacks.NewClient(callbacks.ClientOptions{
+		Rules: a.rules(), CAFile: a.cfg.Callbacks.CAFile, Proxy: a.cfg.Callbacks.Proxy.Reveal(),
+	})
+	if err != nil {
 		return err
 	}
+	poster := callbacks.NewPoster(callbacks.PosterOptions{
+		Client: a.callbacks, Timeout: a.cfg.Callbacks.Timeout, BodySignatureHeader: a.cfg.Callbacks.BodySignatureHeader,
+		Now: time.Now,
+	})
 	a.sender = callbacks.NewSender(callbacks.SenderOptions{
-		Store: a.store, Owner: a.owner, Concurrency: a.cfg.Callbacks.Workers, Now: time.Now, Log: a.log,
-		Policy: callbacks.Policy{Schedule: a.cfg.Callbacks.Schedule},
-		Poster: callbacks.NewPoster(callbacks.PosterOptions{
-			Client: a.callbacks, Timeout: a.cfg.Callbacks.Timeout,
-			BodySignatureHeader: a.cfg.Callbacks.BodySignatureHeader, Now: time.Now,
-		}),
+		Store: a.store, Poster: poster, Policy: callbacks.Policy{Schedule: a.cfg.Callbacks.Schedule}, Owner: a.owner,
+		Concurrency: a.cfg.Callbacks.Workers, PerReceiver: a.cfg.Callbacks.PerReceiver, Stopping: a.stopping,
+		Grace: a.cfg.Server.ShutdownGrace, Now: time.Now, Log: a.log,
+	})
+	a.deliveries = callbacks.NewService(callbacks.ServiceOptions{
+		Records: a.store, Rules: a.rules(), Poster: poster, Waker: a.queue,
+		SecretIsSet: a.cfg.Callbacks.SigningSecret != "", Now: time.Now,
 	})
 	return nil
 }
@@ -216,7 +230,7 @@ func (a *app) openHTTP(context.Context) error {
 		keys = append(keys, key.Reveal())
 	}
 	a.http = web.HTTPServer(web.New(web.Options{
-		Jobs: a.service, Facts: a.store, Callbacks: callbacks.NewService(callbacks.ServiceOptions{Records: a.store, Rules: a.rules()}),
+		Jobs: a.service, Facts: a.store, Callbacks: a.deliveries,
 		Keys: keys, PublicURL: a.URL(), BodyBytes: int64(a.cfg.Limits.BodyBytes), FileBytes: int64(a.cfg.Limits.FileBytes),
 		Ready: a.ready, Log: a.log, Now: time.Now, Version: version(),
 	}))

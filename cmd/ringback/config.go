@@ -89,7 +89,9 @@ type CallbacksConfig struct {
 	BodySignatureHeader string          `yaml:"body_signature_header"`
 	SigningSecret       Secret          `yaml:"signing_secret"` // "" = made and kept in the database
 	CAFile              string          `yaml:"ca_file"`
+	Proxy               Secret          `yaml:"proxy"` // it may hold a password; "" = none
 	Workers             int             `yaml:"workers"`
+	PerReceiver         int             `yaml:"per_receiver"`
 }
 
 // ProviderConfig is one upstream. Concurrency and the limits a minute hold

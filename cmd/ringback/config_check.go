@@ -105,16 +105,17 @@ func (l *configLoader) checkAuth(cfg Config) {
 
 func (l *configLoader) checkNumbers(cfg Config) {
 	for key, value := range map[string]int64{
-		"limits.batch_lines":  int64(cfg.Limits.BatchLines),
-		"limits.batch_bytes":  int64(cfg.Limits.BatchBytes),
-		"limits.file_bytes":   int64(cfg.Limits.FileBytes),
-		"limits.answer_bytes": int64(cfg.Limits.AnswerBytes),
-		"limits.body_bytes":   int64(cfg.Limits.BodyBytes),
-		"limits.event_bytes":  int64(cfg.Limits.EventBytes),
-		"batches.shard_lines": int64(cfg.Batches.ShardLines),
-		"batches.workers":     int64(cfg.Batches.Workers),
-		"jobs.workers":        int64(cfg.Jobs.Workers),
-		"callbacks.workers":   int64(cfg.Callbacks.Workers),
+		"limits.batch_lines":     int64(cfg.Limits.BatchLines),
+		"limits.batch_bytes":     int64(cfg.Limits.BatchBytes),
+		"limits.file_bytes":      int64(cfg.Limits.FileBytes),
+		"limits.answer_bytes":    int64(cfg.Limits.AnswerBytes),
+		"limits.body_bytes":      int64(cfg.Limits.BodyBytes),
+		"limits.event_bytes":     int64(cfg.Limits.EventBytes),
+		"batches.shard_lines":    int64(cfg.Batches.ShardLines),
+		"batches.workers":        int64(cfg.Batches.Workers),
+		"jobs.workers":           int64(cfg.Jobs.Workers),
+		"callbacks.workers":      int64(cfg.Callbacks.Workers),
+		"callbacks.per_receiver": int64(cfg.Callbacks.PerReceiver),
 	} {
 		l.require(value > 0, key, "is %d: it must be at least 1", value)
 	}

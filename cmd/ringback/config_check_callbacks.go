@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ringback/ringback/callbacks"
+	"github.com/ringback/ringback/callbacks/signature"
 )
 
 // longestTimeout bounds one attempt of a callback, so that slow receivers do
@@ -22,10 +23,14 @@ func (l *configLoader) checkCallbacks(c CallbacksConfig) {
 	l.require(c.Timeout > 0 && c.Timeout <= longestTimeout, "callbacks.timeout", "is %s: it must be above 0s and at most 30s", shortDuration(c.Timeout))
 	l.checkSignatureHeader(c.BodySignatureHeader)
 	if c.SigningSecret != "" {
-		l.require(callbacks.CheckSecret(c.SigningSecret.Reveal()) == nil, "callbacks.signing_secret", "is not whsec_ and the base64 of 24 to 64 bytes")
+		l.require(signature.CheckSecret(c.SigningSecret.Reveal()) == nil, "callbacks.signing_secret", "is not whsec_ and the base64 of 24 to 64 bytes")
 	}
 	if c.CAFile != "" {
 		l.checkCAFile(c.CAFile)
+	}
+	if c.Proxy != "" {
+		err := callbacks.CheckProxy(c.Proxy.Reveal())
+		l.require(err == nil, "callbacks.proxy", "%v", err)
 	}
 }
 

@@ -36,6 +36,7 @@ func TestProblems(t *testing.T) {
 		{"signing secret", []string{"callbacks.signing_secret=whsec_short"}, []string{"callbacks.signing_secret: is not whsec_"}},
 		{"master key", []string{"secrets.key=c2hvcnQ="}, []string{"secrets.key: is not the base64 of 32 bytes"}},
 		{"certificate file", []string{"callbacks.ca_file=/nowhere/ca.pem"}, []string{"callbacks.ca_file: cannot be read"}},
+		{"proxy", []string{"callbacks.proxy=socks5://u:canary@proxy:1080"}, []string{"callbacks.proxy: is not a proxy's URL: write http://host:port"}},
 		{"level", []string{"log.level=loud"}, []string{`log.level: "loud" is not a level`}},
 		{"format", []string{"log.format=xml"}, []string{`log.format: "xml" is not a form`}},
 		{"share", []string{"simulator.fail=1.5"}, []string{"simulator.fail: is 1.5"}},
@@ -58,6 +59,7 @@ func TestProblems(t *testing.T) {
 				require.True(t, begins(found, want), "no problem begins with %q in %q", want, found)
 			}
 			require.Len(t, found, len(test.want), "%q", found)
+			require.NotContains(t, strings.Join(found, "\n"), "canary", "no problem shows a password")
 		})
 	}
 }

@@ -177,6 +177,7 @@ func TestPrintLoadsAgainAndHidesSecrets(t *testing.T) {
 		"auth.keys=[canary-canary-canary]",
 		"secrets.key=" + testMasterKey,
 		"callbacks.signing_secret=" + testSigningKey,
+		"callbacks.proxy=http://canary:canary@proxy:3128",
 		"store.dsn=postgres://ringback:canary@db/ringback",
 		`providers=[{name: p, base_url: "https://p.example/v1", models: ["*"], api_key: canary, headers: {X-Key: canary}}]`,
 		"callbacks.allow_ports=[443, 8000-9000]",

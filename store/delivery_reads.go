@@ -1,0 +1,105 @@
+package store
+
+import (
+	"context"
+
+	"gorm.io/gorm"
+
+	"github.com/ringback/ringback/callbacks"
+	"github.com/ringback/ringback/jobs"
+)
+
+// JobDeliveries reads a job's deliveries with all their attempts, in the order in which they were made.
+func (s *Store) JobDeliveries(ctx context.Context, job jobs.Ref) ([]callbacks.Delivery, []callbacks.Attempt, error) {
+	if _, err := takeJob(s.read(ctx), job); err != nil {
+		return nil, nil, err
+	}
+	var deliveries []callbacks.Delivery
+	if err := byJob(s.read(ctx), job).Order("created_at, id").Limit(pageRows).Find(&deliveries).Error; err != nil {
+		return nil, nil, err
+	}
+	attempts, err := attemptsOf(s.read(ctx), job.ProjectID, idsOf(deliveries)...)
+	return deliveries, attempts, err
+}
+
+// Deliveries reads a page, newest first, with its attempts as a list shows them: without what was sent and answered.
+func (s *Store) Deliveries(ctx context.Context, q callbacks.DeliveryQuery) (page []callbacks.Delivery, attempts []callbacks.Attempt, more bool, err error) {
+	db := matching(s.read(ctx), q.DeliveryFilter)
+	if q.After != "" {
+		last, err := takeDelivery(s.read(ctx), jobs.Ref{ProjectID: q.ProjectID, ID: q.After})
+		if err != nil {
+			return nil, nil, false, unknownCursor(err, q.After)
+		}
+		db = db.Where("("+createdAt(q.DeliveryFilter)+", id) < (?, ?)", last.CreatedAt, last.ID)
+	}
+	if err := db.Order(createdAt(q.DeliveryFilter) + " DESC, id DESC").Limit(q.Limit + 1).Find(&page).Error; err != nil {
+		return nil, nil, false, err
+	}
+	if more = len(page) > q.Limit; more {
+		page = page[:q.Limit]
+	}
+	attempts, err = attemptsOf(s.read(ctx).Omit("request", "snippet"), q.ProjectID, idsOf(page)...)
+	return page, attempts, more, err
+}
+
+// createdAt is the column that deliveries are paged by. It is put so that the planner cannot use its index where only a
+// few rows match, a job's or an event's: it would walk through the whole project's to save sorting those.
+func createdAt(f callbacks.DeliveryFilter) string {
+	if f.JobID != "" || f.EventID != "" {
+		return "+created_at"
+	}
+	return "created_at"
+}
+
+// matching are a project's deliveries that a filter picks. The conditions of the partial indexes stand in it as the
+// indexes have them: a value that is bound tells the planner nothing.
+func matching(db *gorm.DB, f callbacks.DeliveryFilter) *gorm.DB {
+	db = db.Where("project_id = ?", f.ProjectID)
+	for _, equal := range []struct{ column, value string }{
+		{"endpoint_id", f.EndpointID},
+		{"event_type", string(f.EventType)},
+		{"job_id", f.JobID},
+		{"event_id", f.EventID},
+		{"state", string(f.State)},
+	} {
+		if equal.value != "" {
+			db = db.Where(equal.column+" = ?", equal.value)
+		}
+	}
+	if f.Since > 0 {
+		db = db.Where("created_at >= ?", f.Since)
+	}
+	if f.Until > 0 {
+		db = db.Where("created_at < ?", f.Until)
+	}
+	if f.EndpointID != "" {
+		db = db.Where("endpoint_id <> ''")
+	}
+	if f.NeverArrived || f.State == callbacks.Failed || f.State == callbacks.Cancelled {
+		db = db.Where("state IN ('failed', 'cancelled')")
+	}
+	return db
+}
+
+// Delivery reads one with all its attempts.
+func (s *Store) Delivery(ctx context.Context, ref jobs.Ref) (callbacks.Delivery, []callbacks.Attempt, error) {
+	d, err := takeDelivery(s.read(ctx), ref)
+	if err != nil {
+		return d, nil, err
+	}
+	attempts, err := attemptsOf(s.read(ctx), ref.ProjectID, ref.ID)
+	return d, attempts, err
+}
+
+func takeDelivery(db *gorm.DB, ref jobs.Ref) (d callbacks.Delivery, err error) {
+	err = db.Where("project_id = ? AND id = ?", ref.ProjectID, ref.ID).Take(&d).Error
+	return d, found(err, jobs.NotFound("No delivery found with id '%s'.", ref.ID))
+}
+
+func idsOf(deliveries []callbacks.Delivery) []string {
+	ids := make([]string, len(deliveries))
+	for i := range deliveries {
+		ids[i] = deliveries[i].ID
+	}
+	return ids
+}

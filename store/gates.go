@@ -1,0 +1,101 @@
+package store
+
+import (
+	"context"
+
+	"gorm.io/gorm"
+
+	"github.com/ringback/ringback/callbacks"
+	"github.com/ringback/ringback/jobs"
+)
+
+// gate is the row of what deliveries to one receiver pass through.
+type gate struct {
+	ProjectID string
+	ID        string
+	WakeAt    jobs.Time
+	ShutAt    jobs.Time
+}
+
+func (g *gate) ref() jobs.Ref { return jobs.Ref{ProjectID: g.ProjectID, ID: g.ID} }
+
+const wakeGate = `INSERT INTO gates (project_id, id, wake_at, shut_at) VALUES (?, ?, ?, 0)
+	ON CONFLICT (project_id, id) DO UPDATE SET wake_at = excluded.wake_at WHERE gates.wake_at = 0 OR gates.wake_at > excluded.wake_at`
+
+// wakeGates has the sweeper look at gates when deliveries behind them become due.
+func wakeGates(tx *gorm.DB, due map[jobs.Ref]jobs.Time) error {
+	for ref, at := range due {
+		if err := tx.Exec(wakeGate, ref.ProjectID, ref.ID, at).Error; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sooner notes that something behind a gate becomes due.
+func sooner(due map[jobs.Ref]jobs.Time, ref jobs.Ref, at jobs.Time) {
+	if old, ok := due[ref]; !ok || at < old {
+		due[ref] = at
+	}
+}
+
+const shutGate = `INSERT INTO gates (project_id, id, wake_at, shut_at) VALUES (?, ?, ?, ?)
+	ON CONFLICT (project_id, id) DO UPDATE SET wake_at = excluded.wake_at, shut_at = excluded.shut_at`
+
+// ShutGate keeps since when a gate has been shut, and has it woken.
+func (s *Store) ShutGate(ctx context.Context, ref jobs.Ref, since, wake jobs.Time) error {
+	return s.write(ctx, func(tx *gorm.DB) error {
+		return tx.Exec(shutGate, ref.ProjectID, ref.ID, wake, since).Error
+	})
+}
+
+// gatesOf reads the rows of gates.
+func gatesOf(tx *gorm.DB, refs []jobs.Ref) (map[jobs.Ref]gate, error) {
+	gates := make(map[jobs.Ref]gate, len(refs))
+	for project, ids := range byProject(refs) {
+		var rows []gate
+		if err := tx.Where("project_id = ? AND id IN ?", project, ids).Find(&rows).Error; err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			gates[row.ref()] = row
+		}
+	}
+	return gates, nil
+}
+
+// nextLook sets when the sweeper looks at a gate again: when the next of its deliveries becomes due, or soon where some
+// are due already, or never.
+const nextLook = `UPDATE gates SET wake_at = coalesce((
+		SELECT CASE WHEN due_at > @now THEN due_at ELSE @again END FROM deliveries
+		WHERE project_id = @project AND gate = @gate AND state = 'waiting' AND due_at > 0 ORDER BY due_at LIMIT 1), 0)
+	WHERE project_id = @project AND id = @gate`
+
+func lookAgain(tx *gorm.DB, ref jobs.Ref, now jobs.Time) error {
+	return tx.Exec(nextLook, map[string]any{"now": now, "again": now.Add(offerAgain), "project": ref.ProjectID, "gate": ref.ID}).Error
+}
+
+// eventSlice bounds what ends in one transaction with an event for each.
+const eventSlice = 200
+
+const expireDeliveries = `UPDATE deliveries SET state = 'failed', reason = ?, ended_at = ?, due_at = 0 WHERE rowid IN (
+	SELECT d.rowid FROM gates g CROSS JOIN deliveries d ON d.project_id = g.project_id AND d.gate = g.id
+	WHERE g.shut_at > 0 AND g.shut_at <= ? AND d.state = 'waiting' AND d.due_at > 0 AND d.due_at <= ? LIMIT ?) RETURNING *`
+
+// ExpireDeliveries gives up what has waited at a shut gate for callbacks.MaxWait.
+func (s *Store) ExpireDeliveries(ctx context.Context, now jobs.Time) (n int, err error) {
+	before := now.Add(-callbacks.MaxWait)
+	var shut []gate
+	if err := s.read(ctx).Where("shut_at > 0 AND shut_at <= ?", before).Limit(1).Find(&shut).Error; err != nil || len(shut) == 0 {
+		return 0, err
+	}
+	err = s.write(ctx, func(tx *gorm.DB) error {
+		var ended []callbacks.Delivery
+		err := tx.Raw(expireDeliveries, callbacks.ReasonBreakerOpen, now, before, before, eventSlice).Scan(&ended).Error
+		if n = len(ended); err != nil {
+			return err
+		}
+		return s.exhausted(tx, ended, now)
+	})
+	return n, err
+}

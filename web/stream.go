@@ -1,0 +1,144 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/ringback/ringback/jobs"
+)
+
+// lastEventHeader is what a client sends that comes back (the HTML standard's server-sent events).
+const lastEventHeader = "Last-Event-ID"
+
+// pace is how fast a stream goes.
+type pace struct {
+	poll  time.Duration // between two looks at what has happened
+	ping  time.Duration // longest silence: proxies cut a connection that says nothing
+	write time.Duration // how long one write may wait for a client that does not read
+	page  int           // events read at once: a body may be as long as the payload limit
+}
+
+func defaultPace() pace {
+	return pace{poll: 200 * time.Millisecond, ping: 15 * time.Second, write: 10 * time.Second, page: 20}
+}
+
+// follower is one client's stream: what it has seen, and what it wants.
+type follower struct {
+	events  EventReader
+	project string
+	after   string   // position of the last event seen
+	types   []string // filters; none for all
+	pace    pace
+	out     *frames
+}
+
+// stream sends what happens as server-sent events, each the frozen bytes of one event. It looks into the store, so that
+// it sees the events of every process, and none is skipped or sent twice. A client that comes back with the ID of
+// its last event gets first what it missed.
+func (e *events) stream(c *gin.Context) error {
+	ctx, release := e.waiting(c)
+	defer release()
+	f := &follower{events: e.facts, project: e.project(c), pace: e.pace}
+	var err error
+	if f.types, err = readTypes(c); err != nil {
+		return err
+	}
+	if f.after, err = e.begin(c); err != nil {
+		return err
+	}
+	f.out = openFrames(c, e.pace.write)
+	if c.Request.Method == http.MethodHead {
+		return nil
+	}
+	return f.run(ctx)
+}
+
+// begin finds where the stream begins: after the event that the client names, or at what happens next. It fails before
+// the stream begins, so that a client learns that its place is lost.
+func (e *events) begin(c *gin.Context) (string, error) {
+	ctx, project := c.Request.Context(), e.project(c)
+	last, err := e.facts.LastEvent(ctx, project)
+	if err != nil {
+		return "", err
+	}
+	after := cmp.Or(c.GetHeader(lastEventHeader), c.Query("after"))
+	if after == "" {
+		return strconv.FormatInt(last, 10), nil
+	}
+	if position, err := strconv.ParseInt(after, 10, 64); !storable(after) || err == nil && (position < 0 || position > last) {
+		return "", lostPlace(after)
+	}
+	_, _, err = e.facts.Events(ctx, project, after, 1)
+	if jobs.IsCode(err, jobs.CodeNotFound) || jobs.IsCode(err, jobs.CodeValue) {
+		return "", lostPlace(after)
+	}
+	return after, err
+}
+
+func lostPlace(after string) error {
+	return jobs.Errorf(jobs.CodeValue, "after", "Cannot go on after '%s': there is no such event. Begin again without 'after' and %s, and fetch what you missed from /v1/events.", after, lastEventHeader)
+}
+
+// readTypes reads filters as of webhooks: types=batch.*,generation.failed.
+func readTypes(c *gin.Context) ([]string, error) {
+	var filters []string
+	for _, filter := range strings.FieldsFunc(strings.Join(c.QueryArray("types"), ","), func(r rune) bool { return r == ',' }) {
+		if _, err := path.Match(filter, ""); err != nil {
+			return nil, jobs.Errorf(jobs.CodeValue, "types", "Invalid value for 'types': '%s'. Expected types or families with commas between them, as 'batch.*,generation.failed'.", filter)
+		}
+		filters = append(filters, filter)
+	}
+	return filters, nil
+}
+
+// run sends until ctx is done or the client reads no more. Its error is the store's alone.
+func (f *follower) run(ctx context.Context) error {
+	tick := time.NewTicker(f.pace.poll)
+	defer tick.Stop()
+	f.out.begin(time.Second, f.after)
+	for f.out.flush() {
+		n, err := f.runOnce(ctx)
+		switch {
+		case ctx.Err() != nil:
+			f.out.flush()
+			return nil
+		case err != nil:
+			return err
+		case n == f.pace.page:
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// runOnce sends a page of what happened since the last, or says that it is still there. It tells how many events it
+// has seen, wanted or not.
+func (f *follower) runOnce(ctx context.Context) (n int, err error) {
+	found, _, err := f.events.Events(ctx, f.project, f.after, f.pace.page)
+	if err != nil {
+		return 0, err
+	}
+	for i := range found {
+		event := &found[i]
+		if len(f.types) == 0 || event.Type.Wanted(f.types) {
+			f.out.event(event.ID, string(event.Type), event.Body)
+		}
+		f.after = strconv.FormatInt(event.Position, 10)
+	}
+	if f.out.silent() >= f.pace.ping {
+		f.out.ping()
+	}
+	return len(found), nil
+}
