@@ -72,6 +72,9 @@ func newRootCommand() *cobra.Command {
 		newSubmitCommand(),
 		newGetCommand(),
 		newSimulateCommand(),
+		newListenCommand(),
+		newVerifyCommand(),
+		newTestReceiverCommand(),
 		newConfigCommand(),
 		newVersionCommand(),
 	)
