@@ -1,6 +1,7 @@
 # make demo    the main job, end to end, in a temporary folder
 # make test    the whole suite: unit, whole-program and client tests, a short bench, seconds of fuzzing
 # make check   format, vet, lint, known vulnerabilities, architecture
+# make chaos   50 kills under load, and the ledger of what arrived
 # make bench   the full bench; its table stands in the README
 # make fuzz    each fuzz target for FUZZTIME (default 1m)
 
@@ -9,7 +10,7 @@ GOFUMPT   = mvdan.cc/gofumpt@v0.12.0
 VULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 FUZZTIME ?= 1m
 
-.PHONY: demo test needs unit race clients fuzz fuzz-short check format lint vulnerabilities bench build
+.PHONY: demo chaos test needs unit race clients fuzz fuzz-short check format lint vulnerabilities bench build
 
 build:
 	go build -o bin/ringback ./cmd/ringback
@@ -21,11 +22,12 @@ test: needs unit race fuzz-short clients
 
 # What the tests need beside Go and a C compiler. As root on Debian it is installed; elsewhere this stops and names it.
 needs:
-	@scripts/needs redis-server:redis-server
+	@scripts/needs redis-server:redis-server python3:python3 node:nodejs
 
 unit:
 	go vet ./...
-	go test . ./bench/... ./cmd/... ./e2e/... ./web/...
+	go test . ./bench/... ./cmd/... ./examples/... ./web/...
+	go test -count=1 ./e2e/... # it builds the program itself, which the test cache does not see
 
 # The packages that share memory between goroutines run with the race detector.
 race:
@@ -56,3 +58,7 @@ vulnerabilities:
 
 bench:
 	go run ./bench
+
+# Kills the server 50 times under load and prints what arrived, and how often.
+chaos:
+	RINGBACK_CHAOS_KILLS=50 go test -count=1 -v ./e2e -run TestChaosLosesNothing
