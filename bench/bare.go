@@ -68,11 +68,16 @@ type bareLoop struct {
 func newBareLoop(base string, output io.Writer, workers int) *bareLoop {
 	return &bareLoop{
 		base: base,
-		http: &http.Client{Transport: &http.Transport{
-			MaxIdleConns: workers, MaxIdleConnsPerHost: workers, MaxConnsPerHost: workers, DisableCompression: true,
-		}},
-		out: bufio.NewWriterSize(output, 1<<20),
+		http: keptConnections(workers),
+		out:  bufio.NewWriterSize(output, 1<<20),
 	}
+}
+
+// keptConnections is a client with a connection for each worker.
+func keptConnections(workers int) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		MaxIdleConns: workers, MaxIdleConnsPerHost: workers, MaxConnsPerHost: workers, DisableCompression: true,
+	}}
 }
 
 // run ends at the first error.

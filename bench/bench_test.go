@@ -67,15 +67,21 @@ func TestShortRunMeasuresEverything(t *testing.T) {
 	require.Equal(t, size, result.Plan)
 	require.Len(t, result.Pairs, size.Pairs)
 	require.Equal(t, size.Lines*size.Pairs+size.LargeLines+size.CrashLines, result.Answered)
-	require.Equal(t, size.Pairs+2+size.IdleJobs+result.Loaded.Count, result.Callbacks.Verified)
+	many := size.Callbacks * (size.Pairs + spreadOver)
+	require.Equal(t, size.Pairs+2+size.IdleJobs+result.Loaded.Count+many, result.Callbacks.Verified)
 	require.Equal(t, result.Callbacks.Expected, result.Callbacks.Verified)
 	require.Len(t, result.Crash.Kills, size.Kills)
 	require.Greater(t, result.Crash.Kills[0].AtLine, 0)
 	require.GreaterOrEqual(t, result.Pairs[0].Bare.Calls, size.Lines)
+	require.Equal(t, size.Callbacks, result.Backlog.Events)
+	require.Len(t, result.Backlog.Pairs, size.Pairs)
 	for name, value := range map[string]float64{
 		"share": result.Share, "capacity": result.Capacity.Alone, "headroom": result.Capacity.OverRingback,
 		"CPU": result.Ringback.CPUPerLine, "bare CPU": result.Bare.CPUPerLine, "idle": result.Idle.P50, "loaded": result.Loaded.P99,
 		"memory": float64(result.Ringback.PeakMemory), "large memory": float64(result.Large.Peak),
+		"callbacks": result.Backlog.Ringback.PerSecond, "callback CPU": result.Backlog.Ringback.CPUPerCallback,
+		"bare callbacks": result.Backlog.Bare.PerSecond, "bare callback CPU": result.Backlog.Bare.CPUPerCallback,
+		"callback share": result.Backlog.Share, "spread": result.Backlog.Spread.PerSecond, "body": float64(result.Backlog.BodyBytes),
 		"resumed": result.Crash.Kills[0].ToResumed,
 	} {
 		require.Positive(t, value, name)
@@ -83,6 +89,7 @@ func TestShortRunMeasuresEverything(t *testing.T) {
 	table := stdout.String()
 	require.True(t, strings.HasPrefix(table, "| measured "), table)
 	require.Contains(t, table, "go run ./bench --short --json")
+	require.Contains(t, table, "| 1,000 callbacks due at once, Ringback [5] ")
 	requireNothingLeft(t, folder)
 }
 

@@ -90,12 +90,15 @@ func (c *client) batch(ctx context.Context, id string) (batch, error) {
 	return found, err
 }
 
-// generate returns the ID of a generation once it is accepted.
-func (c *client) generate(ctx context.Context, prompt string, hook webhook) (string, error) {
+// generate returns the ID of a generation once it is accepted. Without a hook
+// nobody is called back.
+func (c *client) generate(ctx context.Context, prompt string, hook *webhook) (string, error) {
+	submission := map[string]any{"model": "sim-small", "input": prompt, "max_tokens": 64}
+	if hook != nil {
+		submission["webhook"] = hook
+	}
 	var created struct{ ID string }
-	err := c.post(ctx, "/v1/generate", map[string]any{
-		"model": "sim-small", "input": prompt, "max_tokens": 64, "webhook": hook,
-	}, &created)
+	err := c.post(ctx, "/v1/generate", submission, &created)
 	return created.ID, err
 }
 

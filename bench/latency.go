@@ -89,7 +89,7 @@ func (l *lab) generation(server *serveProcess, n int, begin time.Time) (time.Dur
 	ctx, cancel := within(server, generationWithin, "the end of a generation")
 	defer cancel()
 	hook, arrivals := l.receiver.expect()
-	id, err := server.generate(ctx, fmt.Sprintf("How many bolts do %d robes take?", n), hook)
+	id, err := server.generate(ctx, fmt.Sprintf("How many bolts do %d robes take?", n), &hook)
 	if err != nil {
 		return 0, err
 	}

@@ -20,14 +20,16 @@ func main() {
 	os.Exit(code)
 }
 
-// run is one command line. Two subcommands are for the bench itself: bare and
-// load are its clients, each in a process of its own so that its CPU time is
+// run is one command line. Three subcommands are for the bench itself: bare,
+// post and load are its clients, each in a process of its own so that its CPU time is
 // its own.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var err error
 	switch {
 	case len(args) > 0 && args[0] == "bare":
 		err = bareCommand(ctx, args[1:], stdout)
+	case len(args) > 0 && args[0] == "post":
+		err = postCommand(ctx, args[1:], stdout)
 	case len(args) > 0 && args[0] == "load":
 		err = loadCommand(ctx, args[1:], stdout)
 	default:
@@ -93,6 +95,7 @@ func measure(ctx context.Context, size plan, command string, progress io.Writer)
 		{"batch throughput", measureBatch},
 		{"memory for a large file", measureMemory},
 		{"generations and idling", measureLatency},
+		{"many callbacks at once", measureBacklog},
 		{"kill -9 and restart", measureCrash},
 	} {
 		l.say("%s", part.name)

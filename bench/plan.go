@@ -10,7 +10,8 @@ type plan struct {
 	LargeLines    int           `json:"large_lines"` // of the large file
 	LargeLine     int           `json:"large_line_bytes"`
 	IdleJobs      int           `json:"idle_generations"`
-	Rate          int           `json:"rate"` // generations a second under load
+	Rate          int           `json:"rate"`      // generations a second under load
+	Callbacks     int           `json:"callbacks"` // due at once
 	LoadFor       time.Duration `json:"load_for_ns"`
 	IdleFor       time.Duration `json:"idle_for_ns"`
 	CrashLines    int           `json:"crash_lines"`
@@ -25,7 +26,7 @@ func fullPlan() plan {
 	return plan{
 		Concurrency: 64, Lines: 50_000, Pairs: 3, LargeLines: 4_975, LargeLine: 40_000,
 		IdleJobs: 200, Rate: 200, LoadFor: 10 * time.Second, IdleFor: 10 * time.Second,
-		CrashLines: 20_000, Kills: 3, Deadline: 15 * time.Minute, NeedsHeadroom: true,
+		Callbacks: 10_000, CrashLines: 20_000, Kills: 3, Deadline: 15 * time.Minute, NeedsHeadroom: true,
 	}
 }
 
@@ -35,6 +36,6 @@ func shortPlan() plan {
 	return plan{
 		Concurrency: 64, Lines: 1_000, Pairs: 1, LargeLines: 50, LargeLine: 40_000,
 		IdleJobs: 20, Rate: 200, LoadFor: 500 * time.Millisecond, IdleFor: 500 * time.Millisecond,
-		CrashLines: 1_500, Kills: 1, Deadline: 2 * time.Minute,
+		Callbacks: 1_000, CrashLines: 1_500, Kills: 1, Deadline: 2 * time.Minute,
 	}
 }

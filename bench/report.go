@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 )
 
 // write prints the table, and writes the JSON where it is asked for.
@@ -30,7 +31,7 @@ func writeJSON(result Result, w io.Writer) error {
 }
 
 func writeTable(r Result, w io.Writer) error {
-	rows := append(batchRows(r), otherRows(r)...)
+	rows := slices.Concat(batchRows(r), callbackRows(r), otherRows(r))
 	if _, err := io.WriteString(w, formatTable([]string{"measured", "value", "goal"}, rows)); err != nil {
 		return err
 	}
@@ -53,6 +54,18 @@ func batchRows(r Result) [][]string {
 	}
 }
 
+func callbackRows(r Result) [][]string {
+	b := r.Backlog
+	return [][]string{
+		{fmt.Sprintf("%s callbacks due at once, Ringback [5]", thousands(b.Events)), fmt.Sprintf("%.0f callbacks/s", b.Ringback.PerSecond), ""},
+		{"the same, bare loop that signs and posts [6]", fmt.Sprintf("%.0f callbacks/s", b.Bare.PerSecond), ""},
+		{"Ringback's share of that bare loop [3]", fmt.Sprintf("%.2f %s", b.Share, callbackShares(b.Pairs)), "at least 0.2"},
+		{"CPU seconds a callback, Ringback", fmt.Sprintf("%.6f", b.Ringback.CPUPerCallback), ""},
+		{"CPU seconds a callback, bare loop", fmt.Sprintf("%.6f", b.Bare.CPUPerCallback), ""},
+		{fmt.Sprintf("each to %d endpoints, Ringback", spreadOver), fmt.Sprintf("%.0f callbacks/s", b.Spread.PerSecond), ""},
+	}
+}
+
 func otherRows(r Result) [][]string {
 	slowest := 0.0
 	for _, kill := range r.Crash.Kills {
@@ -61,10 +74,10 @@ func otherRows(r Result) [][]string {
 	return [][]string{
 		{fmt.Sprintf("memory high-water, file of %s", megabytes(r.Large.FileBytes)), megabytes(r.Large.Peak), ""},
 		{"generation to callback, idle", latencyText(r.Idle), "p50 10 ms"},
-		{fmt.Sprintf("generation to callback, %d a second [5]", r.Plan.Rate), latencyText(r.Loaded), ""},
+		{fmt.Sprintf("generation to callback, %d a second [7]", r.Plan.Rate), latencyText(r.Loaded), ""},
 		{fmt.Sprintf("CPU while idle, %s", r.Plan.IdleFor), fmt.Sprintf("%.2f %% of a core", 100*r.IdleCPU), "1 %"},
-		{"kill -9, restart to first resumed line [6]", fmt.Sprintf("%.0f ms, slowest of %d", slowest, len(r.Crash.Kills)), "5,000 ms"},
-		{"calls repeated after kill -9 [6]", fmt.Sprintf("%d of %s lines", r.Crash.Repeated, thousands(r.Crash.Lines)), fmt.Sprintf("at most %s", thousands(r.Crash.Bound))},
+		{"kill -9, restart to first resumed line [8]", fmt.Sprintf("%.0f ms, slowest of %d", slowest, len(r.Crash.Kills)), "5,000 ms"},
+		{"calls repeated after kill -9 [8]", fmt.Sprintf("%d of %s lines", r.Crash.Repeated, thousands(r.Crash.Lines)), fmt.Sprintf("at most %s", thousands(r.Crash.Bound))},
 		{"lines answered exactly once, status 200", fmt.Sprintf("%s of %s", thousands(r.Answered), thousands(r.lines())), "all"},
 		{"callbacks verified", fmt.Sprintf("%s of %s", thousands(r.Callbacks.Verified), thousands(r.Callbacks.Expected)), "all"},
 	}
@@ -81,12 +94,14 @@ func footnotes(r Result) string {
 2. net/http with kept connections: posts each body, reads the whole answer, writes a line, one fsync at the end. Same concurrency, a process of its own. It keeps no state and cannot resume.
 3. Median of %d interleaved pairs (each in brackets).
 4. Calls by the simulator's own CPU time (%.0f for each second of a core) times %d cores, under a raw client with %d connections: what it serves with the machine to itself. By the clock, with that client beside it on the same cores, it served %.0f calls/s.
-5. Open loop for %s; counted from the time at which each was due.
-6. %s lines, upstream with %s to the first token; killed %d times. Bound: calls in flight and one flush for each kill. The first resumed line is seen by polling each %s.
+5. Replayed to a registered endpoint: from the request to the last attempt on record. Default settings, one endpoint. Bodies of %d bytes.
+6. net/http with kept connections, %d at once: an HMAC and an ed25519 signature, a POST. Same bodies, same receiver, a process of its own. It keeps no record and tries once.
+7. Open loop for %s; counted from the time at which each was due.
+8. %s lines, upstream with %s to the first token; killed %d times. Bound: calls in flight and one flush for each kill. The first resumed line is seen by polling each %s.
 
 %s
 `, r.Plan.Concurrency, len(r.Pairs), r.Capacity.PerCore, r.Machine.Cores, r.Plan.Concurrency, r.Capacity.Seen,
-		r.Plan.LoadFor, thousands(r.Crash.Lines), crashTTFT, len(r.Crash.Kills), pollEvery, r.machineLine())
+		r.Backlog.BodyBytes, r.Plan.Concurrency, r.Plan.LoadFor, thousands(r.Crash.Lines), crashTTFT, len(r.Crash.Kills), pollEvery, r.machineLine())
 }
 
 func (r *Result) machineLine() string {

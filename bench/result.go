@@ -22,6 +22,7 @@ type Result struct {
 	Idle     Latency `json:"generation_idle"`
 	IdleCPU  float64 `json:"idle_cpu_share"` // of one core, 0 to 1
 	Loaded   Latency `json:"generation_loaded"`
+	Backlog  Backlog `json:"callback_backlog"`
 	Crash    Crash   `json:"crash"`
 
 	// Answered is how many lines Ringback's output files have been found to

@@ -59,3 +59,18 @@ func TestSummaryTakesMedians(t *testing.T) {
 	require.InDelta(t, 3, result.Capacity.OverBare, 1e-9)
 	require.EqualValues(t, 3, result.Ringback.PeakMemory)
 }
+
+func TestBacklogSummaryTakesMedians(t *testing.T) {
+	t.Parallel()
+	backlog := Backlog{Events: 7}
+	for _, n := range []float64{3, 1, 2} {
+		backlog.Pairs = append(backlog.Pairs, BacklogPair{
+			Share: n / 10, Bare: BacklogRun{PerSecond: 100 * n}, Ringback: BacklogRun{PerSecond: 10 * n, CPUPerCallback: n},
+		})
+	}
+	backlog.summarize()
+	require.InDelta(t, 0.2, backlog.Share, 1e-9)
+	require.Equal(t, BacklogRun{Callbacks: 7, PerSecond: 200}, backlog.Bare)
+	require.Equal(t, BacklogRun{Callbacks: 7, PerSecond: 20, CPUPerCallback: 2}, backlog.Ringback)
+	require.Equal(t, "(0.30, 0.10, 0.20)", callbackShares(backlog.Pairs))
+}

@@ -47,9 +47,17 @@ func latencyText(l Latency) string {
 
 // shares lists each pair's share.
 func shares(pairs []Pair) string {
-	each := make([]string, len(pairs))
-	for i, pair := range pairs {
-		each[i] = fmt.Sprintf("%.2f", pair.Share)
+	return inBrackets(pairs, func(p Pair) float64 { return p.Share })
+}
+
+func callbackShares(pairs []BacklogPair) string {
+	return inBrackets(pairs, func(p BacklogPair) float64 { return p.Share })
+}
+
+func inBrackets[T any](all []T, pick func(T) float64) string {
+	each := make([]string, len(all))
+	for i, one := range all {
+		each[i] = fmt.Sprintf("%.2f", pick(one))
 	}
 	return "(" + strings.Join(each, ", ") + ")"
 }
