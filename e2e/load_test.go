@@ -37,7 +37,7 @@ func TestManyGenerationsAllEnd(t *testing.T) {
 		return ids
 	}
 	eventually(t, fmt.Sprint("all have ended; still open: ", open()), func() bool { return len(open()) == 0 })
-	require.Len(t, s.events(""), jobs)
+	require.Len(t, s.events(""), 2*jobs, "each begins and ends")
 	require.Equal(t, jobs, up.count(), "each is called once")
 }
 

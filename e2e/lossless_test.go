@@ -84,7 +84,8 @@ func TestGenerationsAreLossless(t *testing.T) {
 		require.Equal(r, "completed", done.get("status").String(), "%s", done.body)
 		require.Equal(r, want, done.get("result").Raw)
 		require.True(r, done.get("model_output").Type == gjson.String)
-		event := s.events(a.get("id").String())[0]
+		events := s.events(a.get("id").String())
+		event := events[len(events)-1]
 		require.Equal(r, want, event.Get("data.object.result").Raw)
 	})
 }

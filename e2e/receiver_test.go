@@ -44,6 +44,7 @@ type receiver struct {
 	handle func(c callback) int // nil: statuses alone
 
 	mu       sync.Mutex
+	respond  func(w http.ResponseWriter, c callback) // nil: by handle; set by answers
 	got      []callback
 	statuses []int
 }
@@ -67,10 +68,27 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	}
 	c := callback{request.Method, request.URL.RawQuery, request.Header.Clone(), body}
 	status := r.record(c)
+	if respond := r.answering(); respond != nil {
+		respond(w, c)
+		return
+	}
 	if r.handle != nil {
 		status = r.handle(c)
 	}
 	w.WriteHeader(status)
+}
+
+// answers sets how callbacks are answered from now on.
+func (r *receiver) answers(respond func(w http.ResponseWriter, c callback)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.respond = respond
+}
+
+func (r *receiver) answering() func(w http.ResponseWriter, c callback) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.respond
 }
 
 func (r *receiver) record(c callback) int {

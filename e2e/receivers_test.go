@@ -70,13 +70,23 @@ func ownToken(c callback) error {
 	return nil
 }
 
-// bodyHMAC compares a signature over the raw body alone, keyed with the secret's own text.
-func bodyHMAC(secret string) func(callback) error {
+// bodyHMACOf compares a signature over the raw body alone, in a header of this name.
+func bodyHMACOf(secret, header string) func(callback) error {
 	return func(c callback) error {
 		mac := hmac.New(sha256.New, []byte(secret))
 		mac.Write(c.body)
-		if got := c.header.Get(bodyHeader); got != hex.EncodeToString(mac.Sum(nil)) {
+		if got := c.header.Get(header); got != hex.EncodeToString(mac.Sum(nil)) {
 			return fmt.Errorf("the signature %q does not fit", got)
+		}
+		return nil
+	}
+}
+
+// bodyHMAC compares a signature over the raw body alone, keyed with the secret's own text.
+func bodyHMAC(secret string) func(callback) error {
+	return func(c callback) error {
+		if err := bodyHMACOf(secret, bodyHeader)(c); err != nil {
+			return err
 		}
 		var event struct {
 			Type    string `json:"type"`

@@ -50,7 +50,7 @@ func startServer(t *testing.T, set ...string) *server {
 }
 
 func (s *server) clean() {
-	if s.process != nil {
+	if s.process != nil && s.process.Process != nil {
 		s.kill9()
 	}
 	s.http.CloseIdleConnections()
