@@ -79,7 +79,7 @@ func (p *proxy) ask(conn, raw net.Conn, to netip.AddrPort) (net.Conn, error) {
 // readStatus reads an answer's header, and those of the interim answers before it.
 func readStatus(r *bufio.Reader) (int, error) {
 	for {
-		resp, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
+		resp, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect}) //nolint:bodyclose // what follows is the tunnel
 		if err != nil {
 			return 0, err
 		}

@@ -77,7 +77,7 @@ func TestTestFireOfEachType(t *testing.T) {
 
 func TestTestFireTellsHowItWent(t *testing.T) {
 	t.Parallel()
-	broken := receive(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "why", 503) })
+	broken := receive(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "why", http.StatusServiceUnavailable) })
 	for name, c := range map[string]struct {
 		change  func(s *Service, r *records, e *Registered)
 		code    int

@@ -57,6 +57,7 @@ func (c *chaos) records() (of map[debt]*onRecord, attempts int) {
 	of, byID := map[debt]*onRecord{}, map[string]*onRecord{}
 	rows, err := db.Query("SELECT id, event_id, endpoint_id, state FROM deliveries")
 	require.NoError(c.t, err)
+	defer rows.Close()
 	for rows.Next() {
 		var d debt
 		r := &onRecord{numbers: map[int]bool{}}
@@ -64,19 +65,20 @@ func (c *chaos) records() (of map[debt]*onRecord, attempts int) {
 		of[d], byID[r.id] = r, r
 	}
 	require.NoError(c.t, rows.Err())
-	rows, err = db.Query("SELECT delivery_id, number, error_class FROM attempts")
+	tried, err := db.Query("SELECT delivery_id, number, error_class FROM attempts")
 	require.NoError(c.t, err)
-	for ; rows.Next(); attempts++ {
+	defer tried.Close()
+	for ; tried.Next(); attempts++ {
 		var id, class string
 		var number int
-		require.NoError(c.t, rows.Scan(&id, &number, &class))
+		require.NoError(c.t, tried.Scan(&id, &number, &class))
 		require.False(c.t, byID[id].numbers[number], "%s has two attempts of number %d", id, number)
 		byID[id].numbers[number] = true
 		if class == "interrupted" {
 			byID[id].interrupted++
 		}
 	}
-	require.NoError(c.t, rows.Err())
+	require.NoError(c.t, tried.Err())
 	return of, attempts
 }
 

@@ -267,7 +267,7 @@ func TestShardThatBringsResultsIsNotPoisoned(t *testing.T) {
 		require.Len(t, claimed, 1)
 		if i%jobs.MaxClaims == 5 {
 			line := jobs.Line{ProjectID: "default", JobID: ref.ID, Line: int64(i/jobs.MaxClaims + 1), OK: true, Text: []byte(`{"custom_id":"kept"}`)}
-			_, err = x.store.RecordLines(t.Context(), []jobs.Line{line}, jobs.At(x.now()))
+			_, err = x.store.RecordLines(t.Context(), []jobs.Line{line})
 			require.NoError(t, err)
 		}
 		require.NoError(t, x.store.FreeOthers(t.Context(), x.owner))

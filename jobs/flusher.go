@@ -126,7 +126,7 @@ func (f *flusher) keep(ctx context.Context, set []flushed) {
 
 // record is the flusher's write.
 func (r *Runner) record(ctx context.Context, lines []Line) error {
-	woken, err := r.Store.RecordLines(ctx, lines, At(r.Now()))
+	woken, err := r.Store.RecordLines(ctx, lines)
 	if err != nil {
 		r.Log.Error("cannot keep results; calls wait until it works", "lines", len(lines), "err", err)
 		return err

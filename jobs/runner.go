@@ -27,7 +27,7 @@ type Store interface {
 
 	// RecordLines keeps the first outcome of each line of a batch that has not ended, moves the batch's counters by
 	// the rows that are new, and moves it on where it Needs that: to finalizing with its last line, or with an event.
-	RecordLines(ctx context.Context, lines []Line, now Time) (Woken, error)
+	RecordLines(ctx context.Context, lines []Line) (Woken, error)
 	// DoneLines tells which lines from first to last have an outcome.
 	DoneLines(ctx context.Context, job Ref, first, last int64) (map[int64]bool, error)
 	// Lines reads outcomes in the file's order, at most 1,000 rows or 8 MiB.

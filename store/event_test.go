@@ -97,7 +97,7 @@ func TestBatchTellsOfItself(t *testing.T) {
 	})
 	require.NoError(t, err)
 	for n := int64(1); n <= 10; n++ {
-		_, err := w.RecordLines(t.Context(), []jobs.Line{line(j.Ref(), n, true, "{}")}, w.now())
+		_, err := w.RecordLines(t.Context(), []jobs.Line{line(j.Ref(), n, true, "{}")})
 		require.NoError(t, err)
 		w.pass(2 * time.Second)
 	}

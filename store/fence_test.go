@@ -134,7 +134,7 @@ func TestFirstOutcomeOfALineWins(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	ref := running(t, s)
 	record := func(lines ...jobs.Line) jobs.Woken {
-		woken, err := s.RecordLines(t.Context(), lines, s.now())
+		woken, err := s.RecordLines(t.Context(), lines)
 		require.NoError(t, err)
 		return woken
 	}
@@ -171,7 +171,7 @@ func TestLinesOfAnEndedBatchAreDropped(t *testing.T) {
 		return jobs.Effects{}, nil
 	})
 	require.NoError(t, err)
-	_, err = s.RecordLines(t.Context(), []jobs.Line{line(ref, 1, true, "{}")}, s.now())
+	_, err = s.RecordLines(t.Context(), []jobs.Line{line(ref, 1, true, "{}")})
 	require.NoError(t, err)
 	page, err := s.Lines(t.Context(), jobs.LineQuery{Job: ref})
 	require.NoError(t, err)
@@ -188,7 +188,7 @@ func TestLinesArePagedByBytes(t *testing.T) {
 	ref := running(t, s)
 	text := make([]byte, 3<<20)
 	for n := int64(1); n <= 4; n++ {
-		_, err := s.RecordLines(t.Context(), []jobs.Line{line(ref, n, true, string(text))}, s.now())
+		_, err := s.RecordLines(t.Context(), []jobs.Line{line(ref, n, true, string(text))})
 		require.NoError(t, err)
 	}
 	page, err := s.Lines(t.Context(), jobs.LineQuery{Job: ref, OK: new(bool)})

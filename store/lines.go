@@ -11,7 +11,7 @@ import (
 )
 
 // RecordLines keeps the first outcome of each line. Lines of batches that have ended are dropped: their files stand.
-func (s *Store) RecordLines(ctx context.Context, lines []jobs.Line, now jobs.Time) (woken jobs.Woken, err error) {
+func (s *Store) RecordLines(ctx context.Context, lines []jobs.Line) (woken jobs.Woken, err error) {
 	byJob := map[jobs.Ref][]jobs.Line{}
 	for _, l := range lines {
 		ref := jobs.Ref{ProjectID: l.ProjectID, ID: l.JobID}
@@ -20,7 +20,7 @@ func (s *Store) RecordLines(ctx context.Context, lines []jobs.Line, now jobs.Tim
 	err = s.write(ctx, func(tx *gorm.DB) error {
 		woken = jobs.Woken{}
 		for ref, lines := range byJob {
-			more, err := s.recordLines(tx, ref, lines, now)
+			more, err := s.recordLines(tx, ref, lines)
 			if err != nil {
 				return err
 			}
@@ -31,7 +31,7 @@ func (s *Store) RecordLines(ctx context.Context, lines []jobs.Line, now jobs.Tim
 	return woken, err
 }
 
-func (s *Store) recordLines(tx *gorm.DB, ref jobs.Ref, lines []jobs.Line, now jobs.Time) (jobs.Woken, error) {
+func (s *Store) recordLines(tx *gorm.DB, ref jobs.Ref, lines []jobs.Line) (jobs.Woken, error) {
 	job, err := takeJob(tx, ref)
 	if err != nil || job.Status.Terminal() {
 		return jobs.Woken{}, err
@@ -43,7 +43,8 @@ func (s *Store) recordLines(tx *gorm.DB, ref jobs.Ref, lines []jobs.Line, now jo
 	if err := noteProgress(tx, ref, lines); err != nil {
 		return jobs.Woken{}, err
 	}
-	if now = s.now(); !job.Needs(fresh, now) { // as late as can be: the pause between two events counts from here
+	now := s.now() // in the transaction: the pause between two events of progress counts from here
+	if !job.Needs(fresh, now) {
 		return jobs.Woken{}, addCounts(tx, ref, fresh, now)
 	}
 	_, woken, err := s.move(tx, ref, func(j *jobs.Job) (jobs.Effects, error) {
