@@ -156,6 +156,9 @@ func (p *Poster) exchange(req *http.Request, t *trace, r *Result) {
 	if err != nil {
 		at := t.progress()
 		r.ErrorClass, r.phase = classify(err, at), at.phase
+		if at.dialling() {
+			r.Request = nil // nothing was sent
+		}
 		r.Local = r.ErrorClass == ClassLocal || r.ErrorClass == ClassProxy
 		var refused *refusal
 		r.Final = errors.As(err, &refused) && refused.final
