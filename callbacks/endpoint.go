@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/ringback/ringback/callbacks/signature"
 	"github.com/ringback/ringback/jobs"
 )
@@ -39,6 +41,9 @@ type Endpoint struct {
 
 // Ref names the endpoint.
 func (e *Endpoint) Ref() jobs.Ref { return jobs.Ref{ProjectID: e.ProjectID, ID: e.ID} }
+
+// IsEndpointID tells an endpoint's ID, and with it the gate of an endpoint, from that of a host.
+func IsEndpointID(id string) bool { return uuid.Validate(id) == nil }
 
 // Target is what an endpoint keeps sealed. It is read at each attempt, so that mending an endpoint mends its backlog.
 type Target struct {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
@@ -406,7 +407,8 @@ func TestClaimThatCannotReadClaimsNothing(t *testing.T) {
 			w := newWorld(t)
 			w.oneOff("a.example.com")
 			w.do(func(tx *gorm.DB) error { return tx.Exec("ALTER TABLE " + table + " RENAME TO hidden").Error })
-			_, err := w.ClaimDeliveries(t.Context(), "own", behind(host("a.example.com")), w.now())
+			gates := append(behind(host("a.example.com")), behind(jobs.Ref{ProjectID: "default", ID: uuid.NewString()})...)
+			_, err := w.ClaimDeliveries(t.Context(), "own", gates, w.now())
 			require.Error(t, err)
 			w.exec("ALTER TABLE hidden RENAME TO " + table)
 			require.Len(t, w.claim(host("a.example.com")), 1)

@@ -85,7 +85,7 @@ type claim struct {
 	tx        *gorm.DB
 	owner     string
 	now       jobs.Time
-	gates     map[jobs.Ref]gate
+	shut      map[jobs.Ref]jobs.Time // gates, since when
 	endpoints map[jobs.Ref]*opened
 	keys      map[string]signing // by project
 	rows      []callbacks.Delivery
@@ -97,7 +97,7 @@ func (c *claim) run(wants []callbacks.Want) ([]callbacks.Claimed, error) {
 		refs[i] = w.Gate
 	}
 	var err error
-	if c.gates, err = gatesOf(c.tx, refs); err != nil {
+	if c.shut, err = shutGates(c.tx, refs); err != nil {
 		return nil, err
 	}
 	if c.endpoints, err = c.openEndpoints(c.tx, refs); err != nil {
@@ -117,7 +117,7 @@ func (c *claim) take(w callbacks.Want) error {
 		return c.cancel(w.Gate, e)
 	}
 	room := w.Room
-	if c.gates[w.Gate].ShutAt > 0 {
+	if c.shut[w.Gate] > 0 {
 		room = min(room, 1)
 	}
 	err := each(c.tx, func(rows *sql.Rows) error {
@@ -174,7 +174,7 @@ func (c *claim) equip() ([]callbacks.Claimed, error) {
 	}
 	claimed := make([]callbacks.Claimed, len(c.rows))
 	for i, d := range c.rows {
-		claimed[i] = callbacks.Claimed{Delivery: d, Body: bodies[events[i]], ShutAt: c.gates[d.GateRef()].ShutAt}
+		claimed[i] = callbacks.Claimed{Delivery: d, Body: bodies[events[i]], ShutAt: c.shut[d.GateRef()]}
 		c.address(&claimed[i], webhooks)
 	}
 	return claimed, nil
@@ -194,8 +194,10 @@ func (c *claim) openKeys() error {
 		if _, read := c.keys[id]; read {
 			continue
 		}
-		p, err := takeProject(c.tx, id)
-		if err != nil && !jobs.IsCode(err, jobs.CodeNotFound) {
+		p := project{ProjectID: id} // without a row its keys do not open
+		err := each(c.tx, func(rows *sql.Rows) error { return rows.Scan(&p.SigningSecret, &p.PrivateKey) },
+			"SELECT signing_secret, private_key FROM projects WHERE project_id = ?", id)
+		if err != nil {
 			return err
 		}
 		keys, err := c.openProject(&p, c.now)
@@ -267,24 +269,29 @@ func (s *Store) openHook(row *webhook) hook {
 func bodiesOf(tx *gorm.DB, refs []jobs.Ref) (map[jobs.Ref][]byte, error) {
 	bodies := make(map[jobs.Ref][]byte, len(refs))
 	for project, ids := range byProject(refs) {
-		err := inSets(ids, func(set []string) error {
-			args := []any{project}
-			for _, id := range set {
-				args = append(args, id)
-			}
-			return each(tx, func(rows *sql.Rows) error {
-				var id string
-				var body []byte
-				err := rows.Scan(&id, &body)
-				bodies[jobs.Ref{ProjectID: project, ID: id}] = body
-				return err
-			}, "SELECT id, body FROM events WHERE project_id = ? AND id IN ("+times("?", len(set))+")", args...)
-		})
+		err := eachOf(tx, func(rows *sql.Rows) error {
+			var id string
+			var body []byte
+			err := rows.Scan(&id, &body)
+			bodies[jobs.Ref{ProjectID: project, ID: id}] = body
+			return err
+		}, "SELECT id, body FROM events WHERE project_id = ? AND id IN", project, ids)
 		if err != nil {
 			return nil, err
 		}
 	}
 	return bodies, nil
+}
+
+// eachOf runs a query that ends with IN for sets of a project's IDs.
+func eachOf(tx *gorm.DB, scan func(*sql.Rows) error, query, project string, ids []string) error {
+	return inSets(ids, func(set []string) error {
+		args := []any{project}
+		for _, id := range set {
+			args = append(args, id)
+		}
+		return each(tx, scan, query+" ("+times("?", len(set))+")", args...)
+	})
 }
 
 // each runs a query on GORM's connection and hands each row to scan.

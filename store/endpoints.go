@@ -137,7 +137,8 @@ type opened struct {
 // openEndpoints reads the endpoints that gates belong to; the gates of hosts have none.
 func (s *Store) openEndpoints(tx *gorm.DB, gates []jobs.Ref) (map[jobs.Ref]*opened, error) {
 	endpoints := map[jobs.Ref]*opened{}
-	for project, ids := range byProject(gates) {
+	refs := slices.DeleteFunc(slices.Clone(gates), func(ref jobs.Ref) bool { return !callbacks.IsEndpointID(ref.ID) })
+	for project, ids := range byProject(refs) {
 		var rows []endpoint
 		if err := tx.Where("project_id = ? AND id IN ?", project, ids).Find(&rows).Error; err != nil {
 			return nil, err

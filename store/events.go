@@ -2,8 +2,9 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
-	"errors"
+	"slices"
 	"strconv"
 
 	"gorm.io/gorm"
@@ -51,7 +52,7 @@ func (s *Store) recordEvents(tx *gorm.DB, after *jobs.Snapshot, types []jobs.Eve
 	if len(types) == 0 {
 		return nil, nil
 	}
-	to, err := s.jobReceivers(tx, &after.Job)
+	to, err := s.jobReceivers(tx, &after.Job, types...)
 	if err != nil {
 		return nil, err
 	}
@@ -66,36 +67,49 @@ func (s *Store) recordEvents(tx *gorm.DB, after *jobs.Snapshot, types []jobs.Eve
 	return woken, nil
 }
 
-// jobReceivers are all who may want a job's events. The webhook is read as it is shown: to whom and when is no secret.
-func (s *Store) jobReceivers(tx *gorm.DB, job *jobs.Job) (to callbacks.Receivers, err error) {
-	to, err = s.receivers(tx, job.ProjectID, job.WebhookIDs)
-	if err != nil || len(job.Webhook) == 0 {
+// jobReceivers are all who may want a job's events of these types. The webhook is read as it is shown: to whom and when
+// is no secret.
+func (s *Store) jobReceivers(tx *gorm.DB, job *jobs.Job, types ...jobs.EventType) (to callbacks.Receivers, err error) {
+	if to, err = s.receivers(tx, job.ProjectID, job.WebhookIDs); err != nil || len(job.Webhook) == 0 {
 		return to, err
 	}
-	var ids []string
-	if err := byJob(tx.Model(&webhook{}), job.Ref()).Limit(1).Pluck("id", &ids).Error; err != nil || len(ids) == 0 {
-		return to, errors.Join(err)
+	hook := callbacks.Hook(job.Webhook)
+	if hook == nil || !slices.ContainsFunc(types, func(t jobs.EventType) bool { return t.Wanted(hook.Events) }) {
+		return to, nil
 	}
-	to.WebhookID, to.Webhook = ids[0], callbacks.Hook(job.Webhook)
-	return to, nil
+	err = each(tx, func(rows *sql.Rows) error {
+		to.Webhook = hook
+		return rows.Scan(&to.WebhookID)
+	}, "SELECT id FROM webhooks WHERE project_id = ? AND job_id = ?", job.ProjectID, job.ID)
+	return to, err
 }
 
-// receivers are a project's endpoints that may want an event: the active ones, and those that are named.
+// receivers are a project's endpoints that may want an event: the active ones, and those that are named. A look comes
+// first, since most projects have few endpoints or none, and each event asks.
 func (s *Store) receivers(tx *gorm.DB, project string, named jobs.Texts) (callbacks.Receivers, error) {
 	to := callbacks.Receivers{Named: named, First: s.options.FirstDelay}
-	db := tx.Where("project_id = ? AND is_active = 1 AND deleted_at = 0", project)
-	if err := db.Find(&to.Endpoints).Error; err != nil || len(named) == 0 {
+	active := false
+	err := each(tx, func(*sql.Rows) error { active = true; return nil },
+		"SELECT 1 FROM endpoints WHERE project_id = ? AND is_active = 1 AND deleted_at = 0 LIMIT 1", project)
+	if err == nil && active {
+		err = tx.Where("project_id = ? AND is_active = 1 AND deleted_at = 0", project).Find(&to.Endpoints).Error
+	}
+	if err != nil || len(named) == 0 {
 		return to, err
 	}
 	var more []callbacks.Endpoint
-	err := tx.Where("project_id = ? AND id IN ? AND NOT (is_active = 1 AND deleted_at = 0)", project, []string(named)).Find(&more).Error
+	err = tx.Where("project_id = ? AND id IN ? AND NOT (is_active = 1 AND deleted_at = 0)", project, []string(named)).Find(&more).Error
 	to.Endpoints = append(to.Endpoints, more...)
 	return to, err
 }
 
+const insertEvent = `INSERT INTO events (project_id, id, type, job_id, model, sequence, created_at, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+
 // recordEvent writes an event and what it owes, and gives the gates behind which some of it is due.
 func (s *Store) recordEvent(tx *gorm.DB, e *jobs.Event, to callbacks.Receivers) ([]jobs.Ref, error) {
-	if err := tx.Omit("Position").Create(e).Error; err != nil {
+	_, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context, insertEvent,
+		e.ProjectID, e.ID, string(e.Type), e.JobID, e.Model, e.Sequence, int64(e.CreatedAt), e.Body)
+	if err != nil {
 		return nil, err
 	}
 	return s.createDeliveries(tx, callbacks.Fan(e, to))

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 
 	"gorm.io/gorm"
 
@@ -16,8 +17,6 @@ type gate struct {
 	WakeAt    jobs.Time
 	ShutAt    jobs.Time
 }
-
-func (g *gate) ref() jobs.Ref { return jobs.Ref{ProjectID: g.ProjectID, ID: g.ID} }
 
 const wakeGate = `INSERT INTO gates (project_id, id, wake_at, shut_at) VALUES (?, ?, ?, 0)
 	ON CONFLICT (project_id, id) DO UPDATE SET wake_at = excluded.wake_at WHERE gates.wake_at = 0 OR gates.wake_at > excluded.wake_at`
@@ -49,19 +48,22 @@ func (s *Store) ShutGate(ctx context.Context, ref jobs.Ref, since, wake jobs.Tim
 	})
 }
 
-// gatesOf reads the rows of gates.
-func gatesOf(tx *gorm.DB, refs []jobs.Ref) (map[jobs.Ref]gate, error) {
-	gates := make(map[jobs.Ref]gate, len(refs))
+// shutGates tells since when those of the gates are shut that are.
+func shutGates(tx *gorm.DB, refs []jobs.Ref) (map[jobs.Ref]jobs.Time, error) {
+	shut := map[jobs.Ref]jobs.Time{}
 	for project, ids := range byProject(refs) {
-		var rows []gate
-		if err := tx.Where("project_id = ? AND id IN ?", project, ids).Find(&rows).Error; err != nil {
+		err := eachOf(tx, func(rows *sql.Rows) error {
+			var id string
+			var at jobs.Time
+			err := rows.Scan(&id, &at)
+			shut[jobs.Ref{ProjectID: project, ID: id}] = at
+			return err
+		}, "SELECT id, shut_at FROM gates WHERE project_id = ? AND shut_at > 0 AND id IN", project, ids)
+		if err != nil {
 			return nil, err
 		}
-		for _, row := range rows {
-			gates[row.ref()] = row
-		}
 	}
-	return gates, nil
+	return shut, nil
 }
 
 // nextLook sets when the sweeper looks at a gate again: when the next of its deliveries becomes due, or soon where some

@@ -140,7 +140,7 @@ func (s *Store) recordBegun(tx *gorm.DB, claimed []jobs.Job, now jobs.Time) erro
 		if !begun {
 			continue
 		}
-		to, err := s.jobReceivers(tx, &claimed[i])
+		to, err := s.jobReceivers(tx, &claimed[i], e.Type)
 		if err != nil {
 			return err
 		}
