@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// R20: a task that is no task, of another version or of no rows costs a log line; SQL holds what there is to do.
 func TestMalformedTasksAreDropped(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, url string) {
