@@ -28,21 +28,23 @@ const (
 
 // Delivery is one event owed to one receiver.
 type Delivery struct {
-	ProjectID  string
-	ID         string // dlv_…
-	EventID    string
-	EventType  jobs.EventType
-	JobID      string // empty for an event that is about no job
-	WebhookID  string // the one-off receiver that the submission named, or
-	EndpointID string // the registered one
-	Gate       string // through which it goes: the endpoint's ID, or the callback's host
-	URL        string // as people see it: scheme, host and path; no query
-	State      State
-	Reason     string // why it ended, or why it waits; a Class or the receiver's own wish
-	Recorded   int    // attempts on record, over all rounds; Tries counts those of this round
-	Manual     bool   // somebody asked for the next attempt
-	CreatedAt  jobs.Time
-	EndedAt    jobs.Time
+	ProjectID   string
+	ID          string // dlv_…
+	EventID     string
+	EventType   jobs.EventType
+	JobID       string // empty for an event that is about no job
+	WebhookID   string // the one-off receiver that the submission named, or
+	EndpointID  string // the registered one
+	Gate        string // through which it goes: the endpoint's ID, or the callback's host
+	URL         string // as people see it: scheme, host and path; no query
+	State       State
+	Reason      string // why it ended, or why it waits; a Class or the receiver's own wish
+	Recorded    int    // attempts on record, over all rounds; Tries counts those of this round
+	Manual      bool   // somebody asked for the next attempt
+	CreatedAt   jobs.Time
+	EndedAt     jobs.Time
+	DeliveredAt jobs.Time // when it first arrived; stays, whatever is asked for since
+	HeldSince   jobs.Time `gorm:"-"` // since when its gate is shut; filled in where deliveries are read to be shown
 
 	jobs.Work // WakeAt stays zero: its gate is woken
 }

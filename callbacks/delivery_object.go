@@ -20,6 +20,8 @@ type DeliveryObject struct {
 	Reason        *string         `json:"reason"`
 	Attempts      []AttemptObject `json:"attempts"`
 	NextAttemptAt *int64          `json:"next_attempt_at"` // null unless it waits
+	HeldSince     *int64          `json:"held_since"`      // since when its receiver is only probed; null unless it waits for that
+	DeliveredAt   *int64          `json:"delivered_at"`    // when it first arrived
 	CreatedAt     int64           `json:"created_at"`
 }
 
@@ -42,14 +44,14 @@ func (d *Delivery) object(attempts []AttemptObject) DeliveryObject {
 	o := DeliveryObject{
 		ID: d.ID, Object: "delivery", EventID: d.EventID, EventType: d.EventType, JobID: orNull(d.JobID),
 		EndpointID: orNull(d.EndpointID), URL: d.URL,
-		Status: d.State, Reason: orNull(d.Reason), Attempts: attempts, CreatedAt: d.CreatedAt.Unix(),
+		Status: d.State, Reason: orNull(d.Reason), Attempts: attempts, CreatedAt: d.CreatedAt.Unix(), DeliveredAt: seconds(d.DeliveredAt),
 	}
 	if attempts == nil {
 		o.Attempts = []AttemptObject{}
 	}
 	if d.State == Waiting {
 		at := d.DueAt.Unix()
-		o.NextAttemptAt = &at
+		o.NextAttemptAt, o.HeldSince = &at, seconds(d.HeldSince)
 	}
 	return o
 }

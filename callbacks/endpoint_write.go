@@ -100,6 +100,9 @@ func writeURL(r *Registered, raw json.RawMessage, rules Rules) error {
 	if _, query, _ := strings.Cut(text, "?"); strings.Contains(query, hidden) {
 		return jobs.Errorf(jobs.CodeValue, "url", "'url' holds a value of its query as reads hide it, ***. Write the value out.")
 	}
+	if text != r.Target.URL {
+		r.Failures, r.FailingSince = 0, 0 // another receiver, with a clean slate
+	}
 	r.Target.URL, r.URL = text, ShownURL(text)
 	return nil
 }

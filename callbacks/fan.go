@@ -38,11 +38,11 @@ func Fan(e *jobs.Event, to Receivers) (owed []Delivery) {
 	return owed
 }
 
-// wants tells whether an endpoint gets an event. One that the submission names gets the job's terminal events, whatever
+// wants tells whether an endpoint gets an event. One that the submission names gets the job's terminal events beside what
 // it subscribes to; one that is not active gets them too, so that its delivery says why it did not arrive.
 func (e *Endpoint) wants(event *jobs.Event, named bool) bool {
-	if named && event.JobID != "" {
-		return event.Type.Terminal()
+	if named && event.JobID != "" && event.Type.Terminal() {
+		return true
 	}
 	return e.IsActive && e.DeletedAt == 0 && e.Subscribes(event)
 }
@@ -52,9 +52,15 @@ func (e *Endpoint) Subscribes(event *jobs.Event) bool {
 	if !slices.ContainsFunc(e.EventTypes, event.Type.Matches) {
 		return false
 	}
-	return len(e.Models) == 0 || slices.ContainsFunc(e.Models, func(pattern string) bool {
-		return event.Model != "" && jobs.MatchModel(pattern, event.Model)
+	return len(e.Models) == 0 || e.unknownModel(event) || slices.ContainsFunc(e.Models, func(pattern string) bool {
+		return (event.JobID != "" || event.Model != "") && jobs.MatchModel(pattern, event.Model)
 	})
+}
+
+// unknownModel tells whether a job has ended before anybody could know its model, as a batch whose input is invalid: that
+// is better told to too many than to nobody.
+func (e *Endpoint) unknownModel(event *jobs.Event) bool {
+	return event.JobID != "" && event.Model == "" && event.Type.Terminal()
 }
 
 // owe makes a delivery to the endpoint.

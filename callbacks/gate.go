@@ -27,6 +27,7 @@ type gate struct {
 	limit    int
 	failures int  // in a row
 	known    bool // this process has seen how its receiver answers
+	proved   bool // the last that it has seen is that it works
 	probing  bool // what is under way was claimed while it was shut
 	more     bool // deliveries may be due that nobody has claimed
 	asked    bool // it stands in the queue of gates to claim for
@@ -57,9 +58,17 @@ func (g *gate) rests(now time.Time) bool {
 // shut tells whether its breaker is open at all, probing or not.
 func (g *gate) shut() bool { return !g.shutAt.IsZero() }
 
+// doubted is how many slots it has while it has not proved to work.
+func (g *gate) doubted() int {
+	if g.proved {
+		return 0
+	}
+	return g.open
+}
+
 // idle tells whether there is nothing to remember.
 func (g *gate) idle() bool {
-	return g.open == 0 && !g.more && !g.asked && g.failures == 0 && !g.shut()
+	return g.open == 0 && !g.more && !g.asked && !g.known
 }
 
 // verdict is what an attempt says about the receiver behind a gate.
@@ -90,6 +99,7 @@ func judge(d *Delivery, a *Attempt) verdict {
 // note takes a verdict in. It tells whether the gate has been shut, kept shut or opened by it.
 func (g *gate) note(v verdict, most int, now time.Time) (changed bool) {
 	g.known = g.known || v != neutral
+	g.proved = v == works || v == neutral && g.proved
 	switch v {
 	case works:
 		changed = g.shut()

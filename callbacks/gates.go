@@ -10,6 +10,9 @@ import (
 // mostGates bounds the receivers that are remembered while nothing is in hand for them.
 const mostGates = 65536
 
+// fewSlots are too few to keep some for receivers that have proved to work.
+const fewSlots = 16
+
 // claimMost bounds the deliveries of one claim.
 const claimMost = 1000
 
@@ -19,11 +22,12 @@ type gates struct {
 	most  int // slots of one gate
 	total int // deliveries in hand
 
-	mu     sync.Mutex
-	byRef  map[jobs.Ref]*gate
-	queue  []*gate // those with something to claim, first come first
-	inHand int
-	rung   chan struct{}
+	mu       sync.Mutex
+	byRef    map[jobs.Ref]*gate
+	queue    []*gate // those with something to claim, first come first
+	inHand   int
+	unproved int // slots taken at gates that are not proved
+	rung     chan struct{}
 }
 
 func newGates(total, most int) *gates {
@@ -112,7 +116,7 @@ func (gs *gates) wants(now time.Time) (wants []Want) {
 			continue
 		}
 		g.asked, g.more, g.probing = false, false, g.shut() // what is due from here on is asked for anew
-		g.open += room
+		gs.change(g, func() { g.open += room })
 		gs.inHand += room
 		n += room
 		wants = append(wants, Want{Gate: g.ref, Room: room})
@@ -120,11 +124,22 @@ func (gs *gates) wants(now time.Time) (wants []Want) {
 	return wants
 }
 
-// share is how much of what is free a gate may take. The last eighth is kept for gates that hold few: so some slow
-// receivers with long backlogs do not take everything.
+// share is how much of what is free a gate may take. The last eighth is kept for gates that hold few, so that some slow
+// receivers with long backlogs do not take everything. And receivers that have not proved to work may have no more than
+// half of all slots together, and one each where they have more than a quarter: so dead ones, however many there are, hold
+// up none that works.
 func (gs *gates) share(g *gate) int {
 	free := gs.total - gs.inHand
-	return max(free-gs.total/8, min(free, gateStart-g.open), 0)
+	most := max(free-gs.total/8, min(free, gateStart-g.open), 0)
+	switch {
+	case g.proved || gs.total < fewSlots:
+		return most
+	case gs.unproved >= (gs.total+1)/2:
+		return 0
+	case gs.unproved >= (gs.total+3)/4:
+		return min(most, max(1-g.open, 0))
+	}
+	return min(most, (gs.total+1)/2-gs.unproved)
 }
 
 // settle takes in what a claim got. A gate whose room was filled may have more that is due.
@@ -151,18 +166,25 @@ func (gs *gates) ended(ref jobs.Ref, v verdict, now time.Time) (changed bool, sh
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
 	g := gs.at(ref)
-	changed = g.note(v, gs.most, now)
+	gs.change(g, func() { changed = g.note(v, gs.most, now) })
 	gs.leave(g, 1, now)
 	return changed, g.shutAt, g.openAt
 }
 
 // leave gives n of a gate's slots back.
 func (gs *gates) leave(g *gate, n int, now time.Time) {
-	g.open -= n
+	gs.change(g, func() { g.open -= n })
 	gs.offer(g, now)
 	if g.idle() {
 		delete(gs.byRef, g.ref)
 	}
+}
+
+// change keeps count of what is open at gates that are not proved, whatever do changes of a gate.
+func (gs *gates) change(g *gate, do func()) {
+	gs.unproved -= g.doubted()
+	do()
+	gs.unproved += g.doubted()
 }
 
 // recorded lets go of a delivery whose outcome is on record, or that is left to others.

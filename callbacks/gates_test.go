@@ -204,7 +204,7 @@ func (w *world) drain(t *rapid.T) {
 	}
 	require.Zero(t, w.gs.inHand)
 	for _, g := range w.gs.byRef {
-		require.True(t, g.failures > 0 || g.shut(), "only what has failed is remembered")
+		require.True(t, g.known, "only what has answered or failed is remembered")
 	}
 }
 
@@ -312,7 +312,7 @@ func TestLastEighthIsForGatesThatHoldFew(t *testing.T) {
 	ask := func(id string) (room int) {
 		ref := jobs.Ref{ProjectID: "default", ID: id}
 		gs.ask([]jobs.Ref{ref}, now)
-		gs.byRef[ref].limit = 64 // it has proved itself
+		gs.byRef[ref].limit, gs.byRef[ref].proved = 64, true
 		for _, w := range gs.wants(now) {
 			room += w.Room
 		}
@@ -328,4 +328,35 @@ func TestLastEighthIsForGatesThatHoldFew(t *testing.T) {
 	gs.recorded()
 	require.Len(t, gs.rung, 1, "who waits is looked at when one comes free")
 	require.Equal(t, []Want{{Gate: jobs.Ref{ProjectID: "default", ID: "f"}, Room: 1}}, gs.wants(now))
+}
+
+// R13: however many receivers are dead, together they have no more than half of all slots, and what works goes on.
+func TestUnprovedReceiversHaveHalfTogether(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1700000000, 0)
+	gs := newGates(64, 64)
+	ref := func(id string) jobs.Ref { return jobs.Ref{ProjectID: "default", ID: id} }
+	ask := func(id string) (room int) {
+		gs.ask([]jobs.Ref{ref(id)}, now)
+		for _, w := range gs.wants(now) {
+			room += w.Room
+		}
+		return room
+	}
+	gs.at(ref("proved")).note(works, 64, now)
+	open := 0
+	for i := range 200 {
+		open += ask(fmt.Sprint("dead", i))
+	}
+	require.Equal(t, 32, open)
+	require.Positive(t, ask("proved"), "one that has worked has room beside them")
+	first := gs.byRef[ref("dead0")].open
+	require.Equal(t, gateStart, first)
+	require.Equal(t, 1, gs.byRef[ref("dead15")].open, "one each where they are many")
+	for range first {
+		gs.ended(ref("dead0"), fails, now)
+		gs.recorded()
+	}
+	require.Equal(t, 28, gs.unproved)
+	require.NotEmpty(t, gs.wants(now), "the next ones have their turn")
 }

@@ -23,9 +23,13 @@ func EndpointEvent(e *Endpoint, typ jobs.EventType, now jobs.Time) jobs.Event {
 	}.Event()
 }
 
-// ExhaustedEvent says that a delivery was given up, with all its attempts. Its sequence grows with each round that a
+// exhaustedMost bounds the attempts in an event: the last ones, with the beginnings of their answers.
+const exhaustedMost = 20
+
+// ExhaustedEvent says that a delivery was given up, with its last attempts. Its sequence grows with each round that a
 // retry by hand begins.
 func ExhaustedEvent(d *Delivery, attempts []Attempt, now jobs.Time) jobs.Event {
+	attempts = attempts[max(0, len(attempts)-exhaustedMost):]
 	shown := make([]AttemptObject, len(attempts))
 	for i := range attempts {
 		shown[i] = attempts[i].object()

@@ -49,13 +49,16 @@ func disable(reason, rule string) Decision {
 	return Decision{State: Failed, Reason: reason, Rule: rule, Disable: reason}
 }
 
-// localWait is how long a delivery rests that this machine could not dial for: time for others to give back what it
-// lacked, and no loop.
-const localWait = time.Minute
+// How long a delivery rests that could not be tried for a fault of our own side: time to mend it, and no loop. It doubles
+// with each attempt on record, since each is a row.
+const (
+	localWait     = time.Minute
+	mostLocalWait = time.Hour
+)
 
 // again puts off what was no try, whatever the schedule has left.
 func (p Policy) again(r Result) Decision {
-	delay := p.spread(localWait)
+	delay := p.spread(min(localWait<<min(max(r.Number-1, 0), 6), mostLocalWait))
 	rule := fmt.Sprintf("no try: %s, again in %s", r.cause(), short(delay.Round(time.Second)))
 	return Decision{State: Waiting, Reason: r.reason(), Rule: rule, Delay: delay, NoTry: true}
 }

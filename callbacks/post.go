@@ -61,6 +61,7 @@ func (p *Poster) Post(ctx context.Context, c Claimed) Result {
 	t := newTrace()
 	if req := p.request(t.attach(ctx), c, &r); req != nil {
 		p.exchange(req, t, &r)
+		r.Snippet = hideEchoes(r.Snippet, req, c, req.Header.Get(p.BodySignatureHeader))
 	}
 	r.DurationMS = time.Since(t.start).Milliseconds()
 	at := t.progress()

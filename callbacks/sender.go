@@ -31,7 +31,7 @@ type Store interface {
 	RecordAttempts(ctx context.Context, outcomes []Outcome, now jobs.Time) (refused int, err error)
 	// ShutGate keeps since when a gate has been shut (zero: it is open), and has it woken at a time.
 	ShutGate(ctx context.Context, gate jobs.Ref, since, wake jobs.Time) error
-	// ExpireDeliveries gives up what has waited at a shut gate for MaxWait, a thousand at a time, and counts them.
+	// ExpireDeliveries gives up what has waited at a shut gate for MaxWait, some hundred at a time, and counts them.
 	ExpireDeliveries(ctx context.Context, now jobs.Time) (int, error)
 }
 

@@ -38,10 +38,14 @@ type ServiceOptions struct {
 // Service is what clients can do and see of callbacks: the commands, reads and checks behind the API.
 type Service struct {
 	ServiceOptions
+	tests chan struct{} // slots of test fires
 }
 
+// mostTests bounds the test fires at the same time: each holds a request and a connection until its receiver answers.
+const mostTests = 16
+
 // NewService makes a Service.
-func NewService(o ServiceOptions) *Service { return &Service{o} }
+func NewService(o ServiceOptions) *Service { return &Service{o, make(chan struct{}, mostTests)} }
 
 func (s *Service) now() jobs.Time { return jobs.At(s.Now()) }
 

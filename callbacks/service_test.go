@@ -500,9 +500,9 @@ func TestDeliveryObject(t *testing.T) {
 		`"timings":{"connect":1},"response_snippet":"no\u0000`+"\uFFFD"+`","response_truncated":true,"rule":"retry 2 of 5: 503","manual":false},`+
 		`{"id":"att_2","started_at":1700000001,"duration_ms":0,"request":null,"status_code":null,"error_class":"timeout",`+
 		`"timings":null,"response_snippet":"","response_truncated":false,"rule":"r","manual":true}],`+
-		`"next_attempt_at":1700000300,"created_at":1700000000},`+
+		`"next_attempt_at":1700000300,"held_since":null,"delivered_at":null,"created_at":1700000000},`+
 		`{"id":"dlv_2","object":"delivery","event_id":"","event_type":"","job_id":"batch_1","endpoint_id":"a","url":"","status":"delivered",`+
-		`"reason":null,"attempts":[],"next_attempt_at":null,"created_at":1700000001}]`, string(text))
+		`"reason":null,"attempts":[],"next_attempt_at":null,"held_since":null,"delivered_at":null,"created_at":1700000001}]`, string(text))
 
 	page, more, err := s.Deliveries(t.Context(), DeliveryQuery{DeliveryFilter: DeliveryFilter{ProjectID: "default"}, Limit: 2})
 	require.NoError(t, err)

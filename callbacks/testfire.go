@@ -28,6 +28,12 @@ func (s *Service) TestEndpoint(ctx context.Context, ref jobs.Ref, typ jobs.Event
 		return TestResult{}, err
 	}
 	to.Keys.Private = keys.Private
+	select {
+	case s.tests <- struct{}{}:
+		defer func() { <-s.tests }()
+	default:
+		return TestResult{}, jobs.Errorf(jobs.CodeUnavailable, "", "%d test fires are under way. Try again when they have ended.", mostTests)
+	}
 	e := s.sample(&r.Endpoint, typ)
 	result := s.Poster.Post(ctx, Claimed{
 		Delivery: Delivery{ProjectID: ref.ProjectID, EventID: e.ID, EventType: typ, EndpointID: ref.ID, Manual: true},

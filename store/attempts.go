@@ -55,17 +55,27 @@ func (s *Store) follow(tx *gorm.DB, held []callbacks.Outcome, now jobs.Time) err
 
 // exhausted writes the events that deliveries were given up. The receiver that did not take one does not get its event.
 func (s *Store) exhausted(tx *gorm.DB, ended []callbacks.Delivery, now jobs.Time) error {
+	of := map[string]callbacks.Receivers{} // by project
 	for i := range ended {
 		d := &ended[i]
 		if !callbacks.Exhausts(d) {
 			continue
+		}
+		to, read := of[d.ProjectID]
+		if !read {
+			var err error
+			if to, err = s.receivers(tx, d.ProjectID, nil); err != nil {
+				return err
+			}
+			of[d.ProjectID] = to
 		}
 		attempts, err := attemptsOf(tx, d.ProjectID, d.ID)
 		if err != nil {
 			return err
 		}
 		e := callbacks.ExhaustedEvent(d, attempts, now)
-		if _, err := s.recordOperatorEvent(tx, &e, d.EndpointID); err != nil {
+		to.Except = d.EndpointID
+		if _, err := s.recordEvent(tx, &e, to); err != nil {
 			return err
 		}
 	}
@@ -96,7 +106,7 @@ func insertAttempts(tx *gorm.DB, outcomes []callbacks.Outcome) error {
 const (
 	decisionRow = "(?, ?, ?, ?, ?, ?, ?, ?)"
 	decideHead  = `UPDATE deliveries SET state = v.column4, reason = v.column5, due_at = v.column6, ended_at = v.column7,
-		tries = tries + v.column8, recorded = recorded + 1, claims = 0, manual = 0, owner = '' FROM (VALUES `
+		delivered_at = CASE WHEN v.column4 = 'delivered' AND delivered_at = 0 THEN v.column7 ELSE delivered_at END, tries = tries + v.column8, recorded = recorded + 1, claims = 0, manual = 0, owner = '' FROM (VALUES `
 	decideTail = `) AS v WHERE deliveries.project_id = v.column1 AND deliveries.id = v.column2 AND deliveries.attempt = v.column3
 		AND deliveries.state = 'sending' RETURNING deliveries.project_id, deliveries.id, deliveries.attempt`
 )

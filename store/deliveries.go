@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 
 	"gorm.io/gorm"
 
@@ -51,6 +52,9 @@ func insertDeliveries(tx *gorm.DB, deliveries []callbacks.Delivery) error {
 		return err
 	})
 }
+
+// claimDeliveries takes what has been due longest; claimAsked, which goes first, what somebody asked for.
+var claimAsked = strings.Replace(claimDeliveries, "state = 'waiting'", "state = 'waiting' AND manual = 1", 1)
 
 const claimDeliveries = `UPDATE deliveries SET state = 'sending', owner = ?, attempt = attempt + 1, claims = claims + 1 WHERE rowid IN (
 	SELECT rowid FROM deliveries WHERE project_id = ? AND gate = ? AND state = 'waiting' AND due_at > 0 AND due_at <= ?
@@ -120,15 +124,22 @@ func (c *claim) take(w callbacks.Want) error {
 	if c.shut[w.Gate] > 0 {
 		room = min(room, 1)
 	}
-	err := each(c.tx, func(rows *sql.Rows) error {
+	begun := len(c.rows)
+	for _, query := range []string{claimAsked, claimDeliveries} {
+		left := room - (len(c.rows) - begun)
+		if err := c.claim(query, w.Gate, left); err != nil {
+			return err
+		}
+	}
+	return lookAgain(c.tx, w.Gate, c.now)
+}
+
+func (c *claim) claim(query string, gate jobs.Ref, room int) error {
+	return each(c.tx, func(rows *sql.Rows) error {
 		d, err := scanClaimed(rows)
 		c.rows = append(c.rows, d)
 		return err
-	}, claimDeliveries, c.owner, w.Gate.ProjectID, w.Gate.ID, int64(c.now), room)
-	if err != nil {
-		return err
-	}
-	return lookAgain(c.tx, w.Gate, c.now)
+	}, query, c.owner, gate.ProjectID, gate.ID, int64(c.now), room)
 }
 
 const cancelDeliveries = `UPDATE deliveries SET state = 'cancelled', reason = ?, ended_at = ?, due_at = 0 WHERE rowid IN (

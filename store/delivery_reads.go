@@ -18,6 +18,9 @@ func (s *Store) JobDeliveries(ctx context.Context, job jobs.Ref) ([]callbacks.De
 	if err := byJob(s.read(ctx), job).Order("created_at, id").Limit(pageRows).Find(&deliveries).Error; err != nil {
 		return nil, nil, err
 	}
+	if err := holdings(s.read(ctx), deliveries); err != nil {
+		return nil, nil, err
+	}
 	attempts, err := attemptsOf(s.read(ctx), job.ProjectID, idsOf(deliveries)...)
 	return deliveries, attempts, err
 }
@@ -37,6 +40,9 @@ func (s *Store) Deliveries(ctx context.Context, q callbacks.DeliveryQuery) (page
 	}
 	if more = len(page) > q.Limit; more {
 		page = page[:q.Limit]
+	}
+	if err := holdings(s.read(ctx), page); err != nil {
+		return nil, nil, false, err
 	}
 	attempts, err = attemptsOf(s.read(ctx).Omit("request", "snippet"), q.ProjectID, idsOf(page)...)
 	return page, attempts, more, err
@@ -75,10 +81,32 @@ func matching(db *gorm.DB, f callbacks.DeliveryFilter) *gorm.DB {
 	if f.EndpointID != "" {
 		db = db.Where("endpoint_id <> ''")
 	}
-	if f.NeverArrived || f.State == callbacks.Failed || f.State == callbacks.Cancelled {
+	switch {
+	case f.NeverArrived:
+		db = db.Where("state IN ('failed', 'cancelled') AND delivered_at = 0")
+	case f.State == callbacks.Failed, f.State == callbacks.Cancelled:
 		db = db.Where("state IN ('failed', 'cancelled')")
+	case f.State == callbacks.Waiting, f.State == callbacks.Sending:
+		db = db.Where("state IN ('waiting', 'sending')")
 	}
 	return db
+}
+
+// holdings fills in since when the gates of deliveries that wait are shut.
+func holdings(db *gorm.DB, deliveries []callbacks.Delivery) error {
+	var gates []jobs.Ref
+	for i := range deliveries {
+		if deliveries[i].State == callbacks.Waiting {
+			gates = append(gates, deliveries[i].GateRef())
+		}
+	}
+	shut, err := shutGates(db, gates)
+	for i := range deliveries {
+		if deliveries[i].State == callbacks.Waiting {
+			deliveries[i].HeldSince = shut[deliveries[i].GateRef()]
+		}
+	}
+	return err
 }
 
 // Delivery reads one with all its attempts.
@@ -87,8 +115,12 @@ func (s *Store) Delivery(ctx context.Context, ref jobs.Ref) (callbacks.Delivery,
 	if err != nil {
 		return d, nil, err
 	}
+	one := []callbacks.Delivery{d}
+	if err := holdings(s.read(ctx), one); err != nil {
+		return d, nil, err
+	}
 	attempts, err := attemptsOf(s.read(ctx), ref.ProjectID, ref.ID)
-	return d, attempts, err
+	return one[0], attempts, err
 }
 
 func takeDelivery(db *gorm.DB, ref jobs.Ref) (d callbacks.Delivery, err error) {

@@ -43,12 +43,27 @@ func (s *Store) CreateEndpoint(ctx context.Context, r callbacks.Registered, idem
 		if err := s.useKeySealed(tx, r.ProjectID, idem, answer); err != nil {
 			return err
 		}
+		if err := roomForOne(tx, r.ProjectID); err != nil {
+			return err
+		}
 		row, err := s.sealEndpoint(&r)
 		if err != nil {
 			return err
 		}
 		return tx.Create(&row).Error
 	})
+}
+
+// mostEndpoints bounds a project's endpoints: each event is held against all of them.
+const mostEndpoints = 500
+
+func roomForOne(tx *gorm.DB, project string) error {
+	var n int64
+	err := tx.Model(&callbacks.Endpoint{}).Where("project_id = ? AND deleted_at = 0", project).Count(&n).Error
+	if err == nil && n >= mostEndpoints {
+		return jobs.Errorf(jobs.CodeConflict, "", "There are %d webhook endpoints, the most that a project may have. Delete one that is not needed, or name receivers on the submissions.", n)
+	}
+	return err
 }
 
 // Endpoint reads one that is not deleted.

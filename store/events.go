@@ -92,7 +92,8 @@ func (s *Store) receivers(tx *gorm.DB, project string, named jobs.Texts) (callba
 	err := each(tx, func(*sql.Rows) error { active = true; return nil },
 		"SELECT 1 FROM endpoints WHERE project_id = ? AND is_active = 1 AND deleted_at = 0 LIMIT 1", project)
 	if err == nil && active {
-		err = tx.Where("project_id = ? AND is_active = 1 AND deleted_at = 0", project).Find(&to.Endpoints).Error
+		err = tx.Select("project_id, id, url, event_types, models, is_active, schedule, deleted_at").
+			Where("project_id = ? AND is_active = 1 AND deleted_at = 0", project).Find(&to.Endpoints).Error
 	}
 	if err != nil || len(named) == 0 {
 		return to, err

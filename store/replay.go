@@ -74,27 +74,36 @@ const sendable = `state <> 'sending' AND EXISTS (SELECT 1 FROM events WHERE even
 
 // RetryDeliveries makes a slice of those that match due, oldest first after one of them.
 func (s *Store) RetryDeliveries(ctx context.Context, f callbacks.DeliveryFilter, after string, now jobs.Time) (retried int, last string, err error) {
+	found, err := s.retriable(ctx, f, after)
+	if err != nil || len(found) == 0 {
+		return 0, "", err
+	}
 	err = s.write(ctx, func(tx *gorm.DB) error {
-		retried, last = 0, ""
-		db := matching(tx, f).Where(sendable)
-		if after != "" {
-			d, err := takeDelivery(tx, jobs.Ref{ProjectID: f.ProjectID, ID: after})
-			if err != nil {
-				return err
-			}
-			db = db.Where("("+createdAt(f)+", id) > (?, ?)", d.CreatedAt, d.ID)
-		}
 		var rows []callbacks.Delivery
-		if err := db.Order(createdAt(f) + ", id").Limit(slice).Find(&rows).Error; err != nil {
+		if err := tx.Where("project_id = ? AND id IN ?", f.ProjectID, found).Where(sendable).Find(&rows).Error; err != nil {
 			return err
-		}
-		if len(rows) == slice {
-			last = rows[len(rows)-1].ID
 		}
 		retried = len(rows)
 		return retry(tx, rows, now)
 	})
+	if len(found) == slice {
+		last = found[len(found)-1]
+	}
 	return retried, last, err
+}
+
+// retriable finds what matches beside the writer: a filter may have to look at many rows for few.
+func (s *Store) retriable(ctx context.Context, f callbacks.DeliveryFilter, after string) (ids []string, err error) {
+	db := matching(s.read(ctx).Model(&callbacks.Delivery{}), f).Where(sendable)
+	if after != "" {
+		d, err := takeDelivery(s.read(ctx), jobs.Ref{ProjectID: f.ProjectID, ID: after})
+		if err != nil {
+			return nil, err
+		}
+		db = db.Where("("+createdAt(f)+", id) > (?, ?)", d.CreatedAt, d.ID)
+	}
+	err = db.Order(createdAt(f)+", id").Limit(slice).Pluck("id", &ids).Error
+	return ids, err
 }
 
 const retryDeliveries = `UPDATE deliveries SET tries = CASE WHEN state = 'waiting' THEN tries ELSE 0 END,
@@ -118,6 +127,11 @@ func retry(tx *gorm.DB, rows []callbacks.Delivery, now jobs.Time) error {
 
 // Replay makes a slice of the events that an endpoint subscribes to due there, in commit order after a position.
 func (s *Store) Replay(ctx context.Context, ref jobs.Ref, q callbacks.ReplayQuery, after int64, now jobs.Time) (replayed int, reached int64, err error) {
+	if after == 0 {
+		if after, err = s.before(ctx, ref.ProjectID, q.Since); err != nil {
+			return 0, 0, err
+		}
+	}
 	err = s.write(ctx, func(tx *gorm.DB) error {
 		replayed, reached = 0, 0
 		e, err := s.replayTo(tx, ref)
@@ -136,6 +150,13 @@ func (s *Store) Replay(ctx context.Context, ref jobs.Ref, q callbacks.ReplayQuer
 		return err
 	})
 	return replayed, reached, err
+}
+
+// before is the position below the first event since a time; it is looked for beside the writer.
+func (s *Store) before(ctx context.Context, project string, since jobs.Time) (position int64, err error) {
+	err = s.read(ctx).Model(&jobs.Event{}).Select("coalesce(min(position) - 1, 0)").
+		Where("project_id = ? AND created_at >= ?", project, since).Scan(&position).Error
+	return position, err
 }
 
 func (s *Store) replayTo(tx *gorm.DB, ref jobs.Ref) (callbacks.Endpoint, error) {
@@ -161,7 +182,7 @@ func (s *Store) replay(tx *gorm.DB, e *callbacks.Endpoint, events []jobs.Event, 
 		case !ok && e.Subscribes(&events[i]):
 			fresh = append(fresh, e.Again(&events[i], now))
 		case !ok, d.State == callbacks.Sending:
-		case !missing || d.State == callbacks.Failed || d.State == callbacks.Cancelled:
+		case !missing || d.DeliveredAt == 0 && (d.State == callbacks.Failed || d.State == callbacks.Cancelled):
 			again = append(again, d)
 		}
 	}

@@ -134,7 +134,7 @@ func TestR16BulkRetry(t *testing.T) {
 	w.exec("UPDATE endpoints SET is_active = 0 WHERE id = ?", off.ID)
 	w.exec("UPDATE gates SET wake_at = 0")
 	require.NoError(t, w.ensureProject(t.Context(), "other", ""))
-	w.exec("INSERT INTO deliveries SELECT 'other', 'x' || id, event_id, event_type, job_id, webhook_id, url, state, reason, created_at, ended_at, attempt, claims, tries, owner, due_at, wake_at, '', gate, recorded, manual FROM deliveries WHERE id = 'dlv_00000001'")
+	w.exec("INSERT INTO deliveries SELECT 'other', 'x' || id, event_id, event_type, job_id, webhook_id, url, state, reason, created_at, ended_at, attempt, claims, tries, owner, due_at, wake_at, '', gate, recorded, manual, delivered_at FROM deliveries WHERE id = 'dlv_00000001'")
 	w.pass(time.Hour)
 	n := must(w.calls.RetryDeliveries(t.Context(), callbacks.DeliveryFilter{ProjectID: "default", NeverArrived: true}))(t)
 	require.Equal(t, 2996, n)

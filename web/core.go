@@ -21,10 +21,14 @@ type core struct {
 	waits    context.Context // done when long polls and streams are to end
 	endWaits context.CancelFunc
 	pace     pace
+	streams  chan struct{} // holds one for each open stream
 }
 
 func newCore(o Options) core {
-	c := core{log: o.Log, now: o.Now, bodyBytes: o.BodyBytes, fileBytes: o.FileBytes, flights: newFlights(), pace: defaultPace()}
+	c := core{
+		log: o.Log, now: o.Now, bodyBytes: o.BodyBytes, fileBytes: o.FileBytes, flights: newFlights(),
+		pace: defaultPace(), streams: make(chan struct{}, maxStreams),
+	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}

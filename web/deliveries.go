@@ -33,6 +33,9 @@ const (
 )
 
 func (d *deliveries) list(c *gin.Context) error {
+	if err := checkQuery(c, append(filterKeys(), "limit", "after")...); err != nil {
+		return err
+	}
 	p, err := readPage(c, listDeliveries, listMaxDeliveries)
 	if err != nil {
 		return err

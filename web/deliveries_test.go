@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,6 +35,8 @@ var filters = map[string]struct {
 	"status":         {url.Values{"status": {"failed"}}, `{"status":"failed"}`, callbacks.DeliveryFilter{State: callbacks.Failed}},
 	"endpoint":       {url.Values{"endpoint_id": {"ep"}}, `{"endpoint_id":"ep"}`, callbacks.DeliveryFilter{EndpointID: "ep"}},
 	"type":           {url.Values{"event_type": {"batch.failed"}}, `{"event_type":"batch.failed"}`, callbacks.DeliveryFilter{EventType: "batch.failed"}},
+	"test":           {url.Values{"event_type": {"webhook.test"}}, `{"event_type":"webhook.test"}`, callbacks.DeliveryFilter{EventType: "webhook.test"}},
+	"operator's":     {url.Values{"event_type": {"endpoint.disabled"}}, `{"event_type":"endpoint.disabled"}`, callbacks.DeliveryFilter{EventType: "endpoint.disabled"}},
 	"job":            {url.Values{"job_id": {"batch_1"}}, `{"job_id":"batch_1"}`, callbacks.DeliveryFilter{JobID: "batch_1"}},
 	"event":          {url.Values{"event_id": {"evt_1"}}, `{"event_id":"evt_1"}`, callbacks.DeliveryFilter{EventID: "evt_1"}},
 	"since":          {url.Values{"since": {"5"}}, `{"since":5}`, callbacks.DeliveryFilter{Since: 5000}},
@@ -77,23 +80,29 @@ func TestWrongFiltersAreRefused(t *testing.T) {
 	t.Parallel()
 	h := start(t)
 	for query, want := range map[string]struct{ param, code string }{
-		"limit=0":                  {"limit", "integer_below_min_value"},
-		"limit=101":                {"limit", "integer_above_max_value"},
-		"after=dlv_gone":           {"after", "invalid_value"},
-		"status=done":              {"status", "invalid_value"},
-		"status=true":              {"status", "invalid_type"},
-		"endpoint_id=%00":          {"endpoint_id", "invalid_value"},
-		"event_id=%ff":             {"event_id", "invalid_value"},
-		"since=soon":               {"since", "invalid_value"},
-		"until=0":                  {"until", "invalid_value"},
-		"created_after=true":       {"created_after", "invalid_type"},
-		"created_before=1e3":       {"created_before", "invalid_value"},
-		"since=5&created_after=5":  {"created_after", "invalid_value"},
-		"until=5&created_before=5": {"created_before", "invalid_value"},
-		"since=6&until=5":          {"until", "invalid_value"},
-		"since=5&created_before=5": {"created_before", "invalid_value"},
-		"never_arrived=1":          {"never_arrived", "invalid_type"},
-		"never_arrived=yes":        {"never_arrived", "invalid_type"},
+		"limit=0":                   {"limit", "integer_below_min_value"},
+		"limit=101":                 {"limit", "integer_above_max_value"},
+		"after=dlv_gone":            {"after", "invalid_value"},
+		"status=done":               {"status", "invalid_value"},
+		"status=true":               {"status", "invalid_type"},
+		"endpoint_id=%00":           {"endpoint_id", "invalid_value"},
+		"event_id=%ff":              {"event_id", "invalid_value"},
+		"since=soon":                {"since", "invalid_value"},
+		"until=0":                   {"until", "invalid_value"},
+		"created_after=true":        {"created_after", "invalid_type"},
+		"created_before=1e3":        {"created_before", "invalid_value"},
+		"since=5&created_after=5":   {"created_after", "invalid_value"},
+		"until=5&created_before=5":  {"created_before", "invalid_value"},
+		"since=6&until=5":           {"until", "invalid_value"},
+		"since=5&created_before=5":  {"created_before", "invalid_value"},
+		"never_arrived=1":           {"never_arrived", "invalid_type"},
+		"never_arrived=yes":         {"never_arrived", "invalid_type"},
+		"event_type=batch.*":        {"event_type", "invalid_value"},
+		"event_type=batch.done":     {"event_type", "invalid_value"},
+		"state=failed":              {"state", "unknown_parameter"},
+		"status=failed&b=1&a=":      {"a", "unknown_parameter"},
+		"Status=failed":             {"Status", "unknown_parameter"},
+		strings.Repeat("%80", 2000): {"\uFFFD", "unknown_parameter"},
 	} {
 		a := h.get("/v1/deliveries?" + query)
 		require.Equal(t, http.StatusBadRequest, a.status, query)
@@ -118,6 +127,8 @@ func TestABulkRetrySaysWhatItMeans(t *testing.T) {
 		`{"status":"Failed"}`:                   {"status", "invalid_value"},
 		`{"job_id":"a\u0000"}`:                  {"job_id", "invalid_value"},
 		`{"never_arrived":"true"}`:              {"never_arrived", "invalid_type"},
+		`{"event_type":"nonsense"}`:             {"event_type", "invalid_value"},
+		`{"event_type":"*"}`:                    {"event_type", "invalid_value"},
 		`{"since":{}}`:                          {"since", "invalid_type"},
 		`{"since":6,"until":5}`:                 {"until", "invalid_value"},
 	} {

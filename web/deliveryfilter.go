@@ -1,6 +1,7 @@
 package web
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,6 +25,18 @@ func deliveryStates() []string {
 		string(callbacks.Waiting), string(callbacks.Sending), string(callbacks.Delivered),
 		string(callbacks.Failed), string(callbacks.Cancelled),
 	}
+}
+
+// checkQuery refuses a query that has another key than the known ones, as readFields does for a body: a misspelt filter
+// that is dropped in silence would list everything.
+func checkQuery(c *gin.Context, known ...string) error {
+	for _, key := range slices.Sorted(maps.Keys(c.Request.URL.Query())) {
+		if !slices.Contains(known, key) {
+			name := strings.ToValidUTF8(key, "\uFFFD")
+			return jobs.Errorf(codeUnknownField, name, "Unknown parameter: '%s'.", name)
+		}
+	}
+	return nil
 }
 
 // queryFields reads a query's values as fields: all are strings, but for true and false. An empty one is absent.
@@ -57,6 +70,9 @@ func readFilter(f fields, project string) (filter callbacks.DeliveryFilter, err 
 		if *field.text, err = f.text(field.key); err != nil {
 			return filter, err
 		}
+	}
+	if err := checkDelivered(filter.EventType); err != nil {
+		return filter, err
 	}
 	if states := deliveryStates(); filter.State != "" && !slices.Contains(states, string(filter.State)) {
 		return filter, jobs.Errorf(jobs.CodeValue, "status", "Invalid value for 'status': '%s'. Supported values are: '%s'.", filter.State, strings.Join(states, "', '"))

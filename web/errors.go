@@ -24,6 +24,7 @@ const (
 	codeNoRoute      jobs.Code = "unknown_url"
 	codeNoMethod     jobs.Code = "method_not_supported"
 	codeLoop         jobs.Code = "loop_detected"
+	codeStreams      jobs.Code = "too_many_streams"
 	codeInternal     jobs.Code = "internal_error"
 )
 
@@ -39,13 +40,14 @@ const (
 	typeRequest = "invalid_request_error"
 	typeAuth    = "authentication_error"
 	typeAccess  = "permission_error"
+	typeRate    = "rate_limit_error"
 	typeServer  = "server_error"
 )
 
 // statusGone is written for clients that went away before their answer (nginx's number); it is seen in the log only.
 const statusGone = 499
 
-// shapes is the one table of errors. SDKs retry 409 and 5xx: a settled conflict and a loop say that it makes no
+// shapes is the one table of errors. SDKs retry 409, 429 and 5xx: a settled conflict and a loop say that it makes no
 // sense, the others say when.
 var shapes = map[jobs.Code]shape{
 	jobs.CodeMissing:      {status: http.StatusBadRequest, typ: typeRequest},
@@ -71,6 +73,7 @@ var shapes = map[jobs.Code]shape{
 	codeLongArray:         {status: http.StatusBadRequest, typ: typeRequest},
 	codeMediaType:         {status: http.StatusUnsupportedMediaType, typ: typeRequest},
 	jobs.CodeKeyReused:    {status: http.StatusUnprocessableEntity, typ: typeRequest},
+	codeStreams:           {status: http.StatusTooManyRequests, typ: typeRate, header: [2]string{"Retry-After", "1"}},
 	codeInternal:          {status: http.StatusInternalServerError, typ: typeServer},
 	codeLoop:              {status: http.StatusLoopDetected, typ: typeRequest, header: [2]string{"x-should-retry", "false"}},
 	jobs.CodeUnavailable:  {status: http.StatusServiceUnavailable, typ: typeServer, header: [2]string{"Retry-After", "5"}},

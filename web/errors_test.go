@@ -36,6 +36,7 @@ func TestEachErrorCodeHasItsStatus(t *testing.T) {
 		{jobs.Errorf(jobs.CodeTooLarge, "file", "m"), 413, shown{"m", typeRequest, "file", "request_too_large"}, "", ""},
 		{jobs.Errorf(callbacks.CodeExpired, "id", "m"), 410, shown{"m", typeRequest, "id", "expired"}, "", ""},
 		{jobs.Errorf(codeLoop, "", "m"), 508, shown{"m", typeRequest, "", "loop_detected"}, "x-should-retry", "false"},
+		{jobs.Errorf(codeStreams, "", "m"), 429, shown{"m", typeRate, "", "too_many_streams"}, "Retry-After", "1"},
 		{jobs.Errorf(jobs.CodeForbidden, "", "m"), 403, shown{"m", typeAccess, "", "forbidden"}, "", ""},
 		{fmt.Errorf("wrapped: %w", jobs.NotFound("m")), 404, shown{"m", typeRequest, "id", ""}, "", ""},
 		{errors.Join(jobs.Errorf(jobs.CodeModel, "model", "m"), errors.New("and")), 404, shown{"m", typeRequest, "model", "model_not_found"}, "", ""},
@@ -72,7 +73,7 @@ func TestEveryDomainCodeIsInTheTable(t *testing.T) {
 		jobs.CodeModel, jobs.CodeConflict, jobs.CodeInFlight, jobs.CodeKeyReused, jobs.CodeTooLarge,
 		jobs.CodeUnavailable, jobs.CodeUnauthorized, jobs.CodeForbidden,
 		codeUnknownField, codeBelow, codeAbove, codeTooLong, codeTooMany, codeLongArray,
-		codeMediaType, codeNoRoute, codeNoMethod, callbacks.CodeExpired, codeLoop, codeInternal,
+		codeMediaType, codeNoRoute, codeNoMethod, callbacks.CodeExpired, codeLoop, codeStreams, codeInternal,
 	} {
 		require.NotZero(t, shapes[code].status, "%s", code)
 		require.NotEmpty(t, shapes[code].typ, "%s", code)

@@ -3,7 +3,6 @@ package web
 import (
 	"bytes"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
@@ -12,21 +11,21 @@ import (
 
 // frames writes server-sent events to one client. After the first error it writes nothing more.
 type frames struct {
-	w       http.ResponseWriter
-	conn    *http.ResponseController
-	patient time.Duration // how long one write may wait for the client
-	wrote   time.Time
-	err     error
+	w     http.ResponseWriter
+	conn  *http.ResponseController
+	pace  pace
+	wrote time.Time
+	err   error
 }
 
 // openFrames begins the answer. The connection is closed at its end: the deadline of the last write stays on it.
-func openFrames(c *gin.Context, patient time.Duration) *frames {
+func openFrames(c *gin.Context, pace pace) *frames {
 	h := c.Writer.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
 	h.Set("Connection", "close")
 	c.Writer.WriteHeaderNow()
-	return &frames{w: c.Writer, conn: http.NewResponseController(below(c.Writer)), patient: patient, wrote: time.Now()}
+	return &frames{w: c.Writer, conn: http.NewResponseController(below(c.Writer)), pace: pace, wrote: time.Now()}
 }
 
 // below is the writer under gin's, whose own Flush drops the error.
@@ -40,53 +39,66 @@ func below(w http.ResponseWriter) http.ResponseWriter {
 // begin tells the client how long to wait before it comes back, and where it stands: one that is cut off before its first
 // event goes on from here.
 func (f *frames) begin(retry time.Duration, place string) {
-	f.write([]byte("retry: " + strconv.FormatInt(retry.Milliseconds(), 10) + "\nid: " + place + "\n\n"))
+	f.limit(0)
+	f.text("retry: " + strconv.FormatInt(retry.Milliseconds(), 10) + "\nid: " + place + "\n\n")
 }
 
 // ping says that the stream lives; clients drop it.
-func (f *frames) ping() { f.write([]byte(": ping\n\n")) }
-
-// event writes one event. Each line of its body is a data line; the client puts \n between them, and CR, which would
-// end a line too, becomes that.
-func (f *frames) event(id, typ string, body []byte) {
-	body = bytes.ReplaceAll(body, []byte("\r\n"), []byte("\n"))
-	body = bytes.ReplaceAll(body, []byte("\r"), []byte("\n"))
-	var b bytes.Buffer
-	b.WriteString("id: " + id + "\nevent: " + typ + "\n")
-	for line := range bytes.SplitSeq(body, []byte("\n")) {
-		b.WriteString("data: ")
-		b.Write(line)
-		b.WriteByte('\n')
-	}
-	b.WriteByte('\n')
-	f.write(b.Bytes())
+func (f *frames) ping() {
+	f.limit(0)
+	f.text(": ping\n\n")
 }
 
-// writePiece is what must get through within one deadline: a slow client gets a large event too.
-const writePiece = 16 << 10
+// event writes one event, within one deadline and without a copy of its body: a client that stalls here holds what was
+// read of the store, and no more. Each line of the body is a data line; the client puts \n between them, and CR, which
+// would end a line too, becomes that.
+func (f *frames) event(id, typ string, body []byte) {
+	f.limit(len(body))
+	f.text("id: " + id + "\nevent: " + typ + "\n")
+	for line, rest, more := cutLine(body); ; line, rest, more = cutLine(rest) {
+		f.text("data: ")
+		f.write(line)
+		f.text("\n")
+		if !more {
+			break
+		}
+	}
+	f.text("\n")
+}
+
+// cutLine cuts text at its first LF, CR or CRLF; more tells whether there is one.
+func cutLine(text []byte) (line, rest []byte, more bool) {
+	at := bytes.IndexAny(text, "\r\n")
+	if at < 0 {
+		return text, nil, false
+	}
+	if bytes.HasPrefix(text[at:], []byte("\r\n")) {
+		return text[:at], text[at+2:], true
+	}
+	return text[:at], text[at+1:], true
+}
+
+func (f *frames) text(s string) { f.write([]byte(s)) }
 
 func (f *frames) write(text []byte) {
-	f.wrote = time.Now()
-	for piece := range slices.Chunk(text, writePiece) {
-		if f.err != nil {
-			return
-		}
-		f.limit()
-		_, f.err = f.w.Write(piece)
+	if f.err == nil {
+		_, f.err = f.w.Write(text)
+		f.wrote = time.Now()
 	}
 }
 
 // flush sends what is written and tells whether the client still takes it.
 func (f *frames) flush() bool {
 	if f.err == nil {
-		f.limit()
+		f.limit(0)
 		f.err = f.conn.Flush()
 	}
 	return f.err == nil
 }
 
-// limit gives the next write its own deadline. Where a connection knows no deadlines (a test's), there is none.
-func (f *frames) limit() { _ = f.conn.SetWriteDeadline(time.Now().Add(f.patient)) }
+// limit gives the writes to come, of n bytes, their own deadline. Where a connection knows no deadlines (a test's), there
+// is none.
+func (f *frames) limit(n int) { _ = f.conn.SetWriteDeadline(time.Now().Add(f.pace.patience(n))) }
 
 // silent is how long nothing has been written.
 func (f *frames) silent() time.Duration { return time.Since(f.wrote) }

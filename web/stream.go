@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"path"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -17,16 +15,25 @@ import (
 // lastEventHeader is what a client sends that comes back (the HTML standard's server-sent events).
 const lastEventHeader = "Last-Event-ID"
 
+// maxStreams is how many streams one process serves at once. Each holds a page of events while its client stalls.
+const maxStreams = 64
+
 // pace is how fast a stream goes.
 type pace struct {
 	poll  time.Duration // between two looks at what has happened
 	ping  time.Duration // longest silence: proxies cut a connection that says nothing
-	write time.Duration // how long one write may wait for a client that does not read
+	write time.Duration // how long a client may take to read anything at all
+	rate  int           // bytes a second that it must read of a large event beyond that
 	page  int           // events read at once: a body may be as long as the payload limit
 }
 
 func defaultPace() pace {
-	return pace{poll: 200 * time.Millisecond, ping: 15 * time.Second, write: 10 * time.Second, page: 20}
+	return pace{poll: 200 * time.Millisecond, ping: 15 * time.Second, write: 10 * time.Second, rate: 64 << 10, page: 4}
+}
+
+// patience is how long a client may take to read n bytes.
+func (p pace) patience(n int) time.Duration {
+	return p.write + time.Duration(n)*time.Second/time.Duration(p.rate)
 }
 
 // follower is one client's stream: what it has seen, and what it wants.
@@ -53,11 +60,26 @@ func (e *events) stream(c *gin.Context) error {
 	if f.after, err = e.begin(c); err != nil {
 		return err
 	}
-	f.out = openFrames(c, e.pace.write)
+	leave, err := e.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	f.out = openFrames(c, e.pace)
 	if c.Request.Method == http.MethodHead {
 		return nil
 	}
 	return f.run(ctx)
+}
+
+// enter takes one of the places for streams; the caller leaves it. It does not wait for one.
+func (s *core) enter() (leave func(), err error) {
+	select {
+	case s.streams <- struct{}{}:
+		return func() { <-s.streams }, nil
+	default:
+		return nil, jobs.Errorf(codeStreams, "", "%d streams are open, the most that this server takes. Close one that you do not need and try again, or ask GET /v1/events?after= for the same events.", cap(s.streams))
+	}
 }
 
 // begin finds where the stream begins: after the event that the client names, or at what happens next. It fails before
@@ -84,18 +106,6 @@ func (e *events) begin(c *gin.Context) (string, error) {
 
 func lostPlace(after string) error {
 	return jobs.Errorf(jobs.CodeValue, "after", "Cannot go on after '%s': there is no such event. Begin again without 'after' and %s, and fetch what you missed from /v1/events.", after, lastEventHeader)
-}
-
-// readTypes reads filters as of webhooks: types=batch.*,generation.failed.
-func readTypes(c *gin.Context) ([]string, error) {
-	var filters []string
-	for _, filter := range strings.FieldsFunc(strings.Join(c.QueryArray("types"), ","), func(r rune) bool { return r == ',' }) {
-		if _, err := path.Match(filter, ""); err != nil {
-			return nil, jobs.Errorf(jobs.CodeValue, "types", "Invalid value for 'types': '%s'. Expected types or families with commas between them, as 'batch.*,generation.failed'.", filter)
-		}
-		filters = append(filters, filter)
-	}
-	return filters, nil
 }
 
 // run sends until ctx is done or the client reads no more. Its error is the store's alone.

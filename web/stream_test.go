@@ -197,10 +197,11 @@ func TestAStreamIsFilteredByType(t *testing.T) {
 		"types=batch.*":                            {"evt_1", "evt_2"},
 		"types=batch.*,file.*":                     {"evt_1", "evt_2", "evt_3"},
 		"types=batch.completed&types=generation.*": {"evt_2", "evt_4", "evt_5"},
-		"types=*":            numbered(1, 5),
-		"types=":             numbered(1, 5),
-		"types=,":            numbered(1, 5),
-		"types=file.created": {"evt_3"},
+		"types=*":                       numbered(1, 5),
+		"types=":                        numbered(1, 5),
+		"types=,":                       numbered(1, 5),
+		"types=file.created":            {"evt_3"},
+		"types=endpoint.*,file.created": {"evt_3"},
 	} {
 		t.Run(query, func(t *testing.T) {
 			t.Parallel()
@@ -216,7 +217,7 @@ func TestAStreamedBodyIsTheFrozenOne(t *testing.T) {
 	t.Parallel()
 	h := startStream(t)
 	body := "{\"id\":\"evt_1\",\r\n \"s\": \"a\\r\\nb\",\r\"n\":\n\n 1.0 }\n"
-	long := `{"s":"` + strings.Repeat("x", 3*writePiece) + `"}`
+	long := `{"s":"` + strings.Repeat("x", 100_000) + `"}`
 	h.records.events = []jobs.Event{
 		{Position: 1, ID: "evt_1", Type: "batch.completed", Body: []byte(body)},
 		{Position: 2, ID: "evt_2", Type: "batch.completed", Body: []byte(long)},
@@ -255,6 +256,9 @@ func TestAStreamThatCannotBeginSaysSo(t *testing.T) {
 		"NUL":                 {"?after=%00", nil, "after"},
 		"not UTF-8":           {"?after=%ff", nil, "after"},
 		"no filter":           {"?types=batch.[", nil, "types"},
+		"unknown type":        {"?types=nonsense", nil, "types"},
+		"unknown family":      {"?types=task.*", nil, "types"},
+		"second is unknown":   {"?types=batch.*,batch.done", nil, "types"},
 		"second is no filter": {"?types=batch.*&types=[a-", nil, "types"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -284,7 +288,7 @@ func (h *harness) ended(t *testing.T) {
 
 func TestAClientThatDoesNotReadIsCutOff(t *testing.T) {
 	t.Parallel()
-	h := startStream(t, func(p *pace) { p.write = 50 * time.Millisecond })
+	h := startStream(t, func(p *pace) { p.write, p.rate = 50*time.Millisecond, 1<<30 })
 	body := bytes.Repeat([]byte("x"), 1<<20)
 	for n := range 64 { // far more than the buffers between the two hold
 		h.records.events = append(h.records.events, jobs.Event{Position: int64(n + 1), ID: fmt.Sprintf("evt_%d", n+1), Type: "batch.completed", Body: body})

@@ -54,8 +54,9 @@ ALTER TABLE deliveries ADD COLUMN endpoint_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE deliveries ADD COLUMN gate TEXT NOT NULL DEFAULT '';
 ALTER TABLE deliveries ADD COLUMN recorded INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE deliveries ADD COLUMN manual INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deliveries ADD COLUMN delivered_at INTEGER NOT NULL DEFAULT 0; -- it has arrived, whatever was asked for since
 UPDATE events SET model = coalesce((SELECT model FROM jobs WHERE jobs.project_id = events.project_id AND jobs.id = events.job_id), '');
-UPDATE deliveries SET recorded = tries, wake_at = 0, gate = replace(substr(url, instr(url, '://') + 3), '?', '/') || '/';
+UPDATE deliveries SET recorded = tries, wake_at = 0, delivered_at = CASE WHEN state = 'delivered' THEN ended_at ELSE 0 END, gate = replace(substr(url, instr(url, '://') + 3), '?', '/') || '/';
 UPDATE deliveries SET gate = lower(substr(gate, 1, instr(gate, '/') - 1));
 INSERT INTO gates (project_id, id, wake_at, shut_at)
     SELECT project_id, gate, max(min(due_at), 1), 0 FROM deliveries WHERE state = 'waiting' GROUP BY project_id, gate;
@@ -64,6 +65,9 @@ DROP INDEX deliveries_wake;
 DROP INDEX deliveries_receiver;
 CREATE UNIQUE INDEX deliveries_receiver ON deliveries (project_id, event_id, webhook_id, endpoint_id);
 CREATE INDEX deliveries_waiting ON deliveries (project_id, gate, due_at) WHERE state = 'waiting';
+CREATE INDEX deliveries_asked ON deliveries (project_id, gate, due_at) WHERE state = 'waiting' AND manual = 1;
+CREATE INDEX deliveries_open ON deliveries (project_id, created_at, id) WHERE state IN ('waiting', 'sending');
+CREATE INDEX events_since ON events (project_id, created_at, position);
 CREATE INDEX deliveries_newest ON deliveries (project_id, created_at, id);
 CREATE INDEX deliveries_endpoint ON deliveries (project_id, endpoint_id, created_at, id) WHERE endpoint_id <> '';
 CREATE INDEX deliveries_ended ON deliveries (project_id, created_at, id) WHERE state IN ('failed', 'cancelled');
