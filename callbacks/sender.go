@@ -215,7 +215,7 @@ func (s *Sender) decide(c Claimed, r *Result) Outcome {
 func (s *Sender) shut(ctx context.Context, gate jobs.Ref, shutAt, openAt time.Time) {
 	since, wake := jobs.Time(0), jobs.At(s.Now())
 	if !shutAt.IsZero() {
-		since, wake = jobs.At(shutAt), jobs.At(openAt)
+		since, wake = jobs.At(shutAt), jobs.At(openAt)+1 // rows count whole milliseconds: not a moment too soon, or it would wait for the next look
 	}
 	s.Log.Info("callbacks: a receiver's gate", "gate", gate.ID, "shut", since > 0, "probe_in", wake.Time().Sub(s.Now()).Round(time.Millisecond))
 	if err := s.Store.ShutGate(ctx, gate, since, wake); err != nil && ctx.Err() == nil {
