@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strings"
 
 	"gorm.io/gorm"
 
@@ -54,12 +53,16 @@ func insertDeliveries(tx *gorm.DB, deliveries []callbacks.Delivery) error {
 }
 
 // claimDeliveries takes what has been due longest; claimAsked, which goes first, what somebody asked for.
-var claimAsked = strings.Replace(claimDeliveries, "state = 'waiting'", "state = 'waiting' AND manual = 1", 1)
+const (
+	claimDeliveries = claimHead + claimTail
+	claimAsked      = claimHead + " AND manual = 1" + claimTail
 
-const claimDeliveries = `UPDATE deliveries SET state = 'sending', owner = ?, attempt = attempt + 1, claims = claims + 1 WHERE rowid IN (
-	SELECT rowid FROM deliveries WHERE project_id = ? AND gate = ? AND state = 'waiting' AND due_at > 0 AND due_at <= ?
+	claimHead = `UPDATE deliveries SET state = 'sending', owner = ?, attempt = attempt + 1, claims = claims + 1 WHERE rowid IN (
+	SELECT rowid FROM deliveries WHERE project_id = ? AND gate = ? AND state = 'waiting'`
+	claimTail = ` AND due_at > 0 AND due_at <= ?
 	ORDER BY due_at LIMIT ?) RETURNING project_id, id, event_id, event_type, job_id, webhook_id, endpoint_id, gate, url, state, recorded,
 	manual, created_at, attempt, claims, tries, owner, due_at`
+)
 
 // scanClaimed reads what claimDeliveries returns. It speaks to GORM's connection directly, as all do that come once for
 // each callback.
