@@ -101,6 +101,3 @@ func (s *Service) change(ctx context.Context, ref jobs.Ref, secret string, chang
 	}
 	return r.Object(secret), nil
 }
-
-// EventTypes are the types that can be subscribed to.
-func (s *Service) EventTypes() []string { return EventTypes() }

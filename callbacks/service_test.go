@@ -521,5 +521,4 @@ func TestServiceParsesByItsRules(t *testing.T) {
 	require.Equal(t, "http://127.0.0.1:9/", w.URL)
 	_, err = s.Parse(json.RawMessage(`"http://10.0.0.1:9/"`))
 	require.True(t, jobs.IsCode(err, jobs.CodeValue))
-	require.Equal(t, EventTypes(), s.EventTypes())
 }

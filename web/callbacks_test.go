@@ -156,8 +156,6 @@ func (f *fakeCallbacks) TestEndpoint(_ context.Context, ref jobs.Ref, typ jobs.E
 	return callbacks.TestResult{Object: "webhook_endpoint.test", EndpointID: ref.ID, EventType: typ, StatusCode: 204, Success: true}, err
 }
 
-func (f *fakeCallbacks) EventTypes() []string { return []string{"batch.completed", "webhook.test"} }
-
 func (f *fakeCallbacks) JobDeliveries(context.Context, jobs.Ref) ([]callbacks.DeliveryObject, error) {
 	return f.deliveries, nil
 }

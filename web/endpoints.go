@@ -28,8 +28,6 @@ type EndpointService interface {
 	RotateEndpointSecret(ctx context.Context, ref jobs.Ref, keep bool) ([]byte, error)
 	// TestEndpoint sends an event at once and tells how it went; the empty type is webhook.test.
 	TestEndpoint(ctx context.Context, ref jobs.Ref, typ jobs.EventType) (callbacks.TestResult, error)
-	// EventTypes are all that an endpoint may subscribe to.
-	EventTypes() []string
 }
 
 // endpoints answers OpenAI's routes, so that its SDKs drive them unchanged.
@@ -167,7 +165,7 @@ type eventTypes struct {
 }
 
 func (e *endpoints) eventTypes(c *gin.Context) error {
-	return ok(c, encode(eventTypes{"list", e.callbacks.EventTypes()}))
+	return ok(c, encode(eventTypes{"list", callbacks.EventTypes()}))
 }
 
 func noEndpoint(err error, id string) error {
