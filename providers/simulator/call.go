@@ -21,16 +21,23 @@ type call struct {
 	started time.Time
 	id      uint64
 
-	body  []byte // the request's bytes
-	req   request
-	asked []input // the texts that came
+	body []byte // the request's bytes
+	// find knows the models, and what the tuned ones have learnt.
+	find    func(name string) (model, lessons, *problem)
+	lessons lessons
+	req     request
+	asked   []input // the texts that came
 	// prompt is what the answer depends on, and where directives are read.
 	prompt       string
 	promptTokens int
 	plan         plan
+	answersTool  bool   // the conversation ends with what a tool gave
+	tool         tool   // the function that the answer calls; without a name it is a text
+	file         upload // what a form brought
 
-	text         []byte // the generated text
+	text         []byte // the generated text, or a function's arguments
 	out          []byte // the answer's body
+	kind         string // its Content-Type; empty is JSON
 	outputTokens int
 }
 
@@ -41,7 +48,7 @@ func (s *Simulator) handle(h func(*call)) http.HandlerFunc {
 		defer s.release(c)
 		c.w, c.r, c.ctx, c.now, c.started = w, r, r.Context(), s.now, s.now()
 		c.id = mix(s.seed + s.ids.Add(1))
-		c.plan.bytes = -1
+		c.plan.bytes, c.find = -1, s.find
 		h(c)
 	}
 }
@@ -82,10 +89,13 @@ func abort() { panic(http.ErrAbortHandler) }
 
 // id in answers: a prefix and 16 hexadecimal digits.
 func (c *call) appendID(dst []byte, prefix string) []byte {
+	return appendHex(append(dst, prefix...), c.id)
+}
+
+func appendHex(dst []byte, id uint64) []byte {
 	const digits = "0123456789abcdef"
-	dst = append(dst, prefix...)
 	for shift := 60; shift >= 0; shift -= 4 {
-		dst = append(dst, digits[c.id>>shift&15])
+		dst = append(dst, digits[id>>shift&15])
 	}
 	return dst
 }

@@ -16,16 +16,29 @@ func askChat(c *call) *problem {
 func answerChat(c *call) {
 	c.out = c.appendHead(c.out, "chatcmpl-", "chat.completion")
 	for i := range c.req.choices {
-		tokens, cut := c.compose(c.prompt, i)
+		tokens, finish := c.produce(i)
 		c.outputTokens += tokens
 		c.out = appendInt(c.out, separator(i)+`{"index":`, i)
 		c.out = append(c.out, `,"message":{"role":"assistant","content":`...)
-		c.out = appendString(c.out, c.text)
+		if c.calls() {
+			c.out = c.appendToolCall(append(c.out, `null,"tool_calls":[{`...), i, c.text)
+			c.out = append(c.out, `}]`...)
+		} else {
+			c.out = appendString(c.out, c.text)
+		}
 		c.out = append(c.out, `,"refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"`...)
-		c.out = append(append(c.out, finish(cut)...), `"}`...)
+		c.out = append(append(c.out, finish...), `"}`...)
 	}
 	c.out = c.appendUsage(append(c.out, `],"usage":`...))
 	c.out = append(c.out, '}')
+}
+
+// appendToolCall writes the members of a choice's call.
+func (c *call) appendToolCall(dst []byte, choice int, arguments []byte) []byte {
+	dst = c.appendCallID(append(dst, `"id":"`...), choice)
+	dst = appendString(append(dst, `","type":"function","function":{"name":`...), c.tool.name)
+	dst = appendString(append(dst, `,"arguments":`...), arguments)
+	return append(dst, '}')
 }
 
 // appendHead begins a completion or a chunk of one, up to its choices.

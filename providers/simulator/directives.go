@@ -107,6 +107,10 @@ func (p *plan) flag(name, value string) (why string) {
 		p.html = true
 	case "error200":
 		p.error200 = true
+	case "call":
+		p.call = true
+	case "fail":
+		p.fail = true
 	default:
 		return "there is no " + name
 	}

@@ -17,6 +17,8 @@ type plan struct {
 	truncate    bool
 	html        bool
 	error200    bool
+	call        bool // a function, where the request has one
+	fail        bool // a video, at its end
 	contentType string
 	bytes       int // length of the text; -1 is what the model says
 	drip, wait  time.Duration
@@ -63,7 +65,7 @@ func (s *Simulator) play(c *call) bool {
 		s.log.DebugContext(c.ctx, "simulated fault", "fault", "status", "status", p.status)
 		answer := failure(p.status)
 		answer.retryAfter = p.retryAfter
-		c.refuse(answer)
+		s.refuseModel(c, answer)
 	case p.html:
 		s.log.DebugContext(c.ctx, "simulated fault", "fault", "html")
 		c.out = append(c.out, htmlPage...)

@@ -54,6 +54,10 @@ func (u *upstream) try(method, path, body string) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	return u.send(req)
+}
+
+func (u *upstream) send(req *http.Request) (answer, error) {
 	resp, err := u.client.Do(req)
 	if err != nil {
 		return answer{}, err

@@ -33,17 +33,19 @@ func askImage(c *call) *problem {
 func (s *Simulator) answerImage(c *call) {
 	c.out = appendInt(c.out, `{"created":`, c.started.Unix())
 	c.out = append(c.out, `,"data":[`...)
-	seed := c.seedOf(c.prompt)
+	seed := c.seedOf(c.prompt) + c.file.sum
 	for i := range c.req.choices {
 		c.out = append(c.out, separator(i)+`{"b64_json":"`...)
 		c.out = append(c.out, s.images[(seed+uint64(i))%imageColors]...)
 		c.out = append(c.out, `"}`...)
 	}
 	c.outputTokens = imageTokens * c.req.choices
-	c.out = appendInt(c.out, `],"usage":{"input_tokens":`, c.promptTokens)
+	seen := imageTokens * c.file.count
+	c.out = appendInt(c.out, `],"usage":{"input_tokens":`, c.promptTokens+seen)
 	c.out = appendInt(c.out, `,"input_tokens_details":{"text_tokens":`, c.promptTokens)
-	c.out = appendInt(c.out, `,"image_tokens":0},"output_tokens":`, c.outputTokens)
-	c.out = appendInt(c.out, `,"total_tokens":`, c.promptTokens+c.outputTokens)
+	c.out = appendInt(c.out, `,"image_tokens":`, seen)
+	c.out = appendInt(c.out, `},"output_tokens":`, c.outputTokens)
+	c.out = appendInt(c.out, `,"total_tokens":`, c.promptTokens+seen+c.outputTokens)
 	c.out = append(c.out, `}}`...)
 }
 

@@ -31,9 +31,11 @@ func (c *call) conversation(list gjson.Result, name string) (p *problem) {
 		}
 		text := textOf(item.Get("content"))
 		c.promptTokens += countTokens(text)
-		if user := item.Get("role").Str == "user"; user || !byUser {
+		role := item.Get("role").Str
+		if user := role == "user"; user || !byUser {
 			c.prompt, byUser = text, user
 		}
+		c.answersTool = role == "tool" || role == "" && item.Get("type").Str == "function_call_output"
 		return true
 	})
 	return p

@@ -11,17 +11,22 @@ import (
 // kept as the one instant at which it will be full again.
 type limiter struct {
 	rpm      int
+	silent   bool  // a refusal does not say how long to wait
 	interval int64 // nanoseconds a call
 	depth    int64 // nanoseconds that the whole bucket is worth
 	full     atomic.Int64
 }
 
-func newLimiter(rpm int) *limiter {
+// newLimiter lets burst calls through at once; zero is a second's worth of rpm.
+func newLimiter(rpm, burst int) *limiter {
 	if rpm <= 0 {
 		return &limiter{}
 	}
+	if burst <= 0 {
+		burst = max(1, rpm/60)
+	}
 	interval := max(1, int64(time.Minute)/int64(rpm))
-	return &limiter{rpm: rpm, interval: interval, depth: interval * int64(max(1, rpm/60))}
+	return &limiter{rpm: rpm, interval: interval, depth: interval * int64(burst)}
 }
 
 // take spends one call, or says when there will be one to spend. It sets the
@@ -36,9 +41,13 @@ func (l *limiter) take(h http.Header, now time.Time) *problem {
 		return nil
 	}
 	p := failure(http.StatusTooManyRequests)
+	p.message = "Rate limit reached: " + strconv.Itoa(l.rpm) + " requests a minute."
+	if l.silent {
+		return p
+	}
 	seconds := max(1, (wait+int64(time.Second)-1)/int64(time.Second))
 	p.retryAfter = strconv.FormatInt(seconds, 10)
-	p.message = "Rate limit reached: " + strconv.Itoa(l.rpm) + " requests a minute. Retry after " + p.retryAfter + " s."
+	p.message += " Retry after " + p.retryAfter + " s."
 	return p
 }
 

@@ -3,44 +3,63 @@ package simulator
 import (
 	"fmt"
 	"net/http"
+	"strings"
 )
 
-// modelsCreated is the time of birth that all models claim: 2024-01-01, UTC.
+// modelsCreated is the time of birth that the simulator's own models claim:
+// 2024-01-01, UTC.
 const modelsCreated = 1_704_067_200
 
-type model int
+// A model is known by its name: one of three, or that of a tuned one.
+type model string
 
 const (
-	simSmall model = iota
-	simLarge
-	simEmbed
+	simSmall model = "sim-small"
+	simLarge model = "sim-large"
+	simEmbed model = "sim-embed"
 )
 
-func (m model) name() string {
-	switch m {
-	case simLarge:
-		return "sim-large"
-	case simEmbed:
-		return "sim-embed"
+const (
+	tunedPrefix    = "ft:"
+	embeddingsPath = "/v1/embeddings"
+)
+
+func (m model) name() string { return string(m) }
+
+// base is the model that a tuned one was made from, else the model itself.
+func (m model) base() model {
+	if rest, tuned := strings.CutPrefix(m.name(), tunedPrefix); tuned {
+		from, _, _ := strings.Cut(rest, ":")
+		return model(from)
 	}
-	return "sim-small"
+	return m
 }
 
 func (m model) embeds() bool    { return m == simEmbed }
 func (m model) generates() bool { return m != simEmbed }
 
-func findModel(name string) (model, *problem) {
-	for m := simSmall; m <= simEmbed; m++ {
-		if m.name() == name {
-			return m, nil
-		}
+// untuned says that a model does what tuning does not teach: images, sounds and
+// verdicts come from the two models that can be tuned, not from tuned ones.
+func (m model) untuned() bool { return m == simSmall || m == simLarge }
+
+// findModel knows a model by its name, and what it has learnt if it is tuned.
+func (s *Simulator) findModel(name string) (model, lessons, *problem) {
+	if m := model(name); m.untuned() || m == simEmbed {
+		return m, nil, nil
 	}
-	return 0, noModel("The model `%s` does not exist. Use sim-small, sim-large or sim-embed.", name)
+	if strings.HasPrefix(name, tunedPrefix) {
+		return s.findTuned(name)
+	}
+	return "", nil, unknownModel(name)
+}
+
+func unknownModel(name string) *problem {
+	return noModel("The model `%s` does not exist. Use sim-small, sim-large or sim-embed.", name)
 }
 
 func unsuited(m model, path string) *problem {
 	use := "sim-small or sim-large"
-	if m.generates() {
+	if path == embeddingsPath {
 		use = "sim-embed"
 	}
 	return noModel("The model `%s` does not serve %s. Use %s.", m.name(), path, use)
@@ -53,38 +72,59 @@ func noModel(format string, args ...any) *problem {
 	}
 }
 
-func (s *Simulator) listModels(c *call) {
-	if p := s.authorize(c.r); p != nil {
-		c.refuse(p)
-		return
-	}
-	c.out = append(c.out, `{"object":"list","data":[`...)
-	for m := simSmall; m <= simEmbed; m++ {
-		if m > simSmall {
-			c.out = append(c.out, ',')
+// A modelObject is a model as GET /v1/models shows it.
+type modelObject struct {
+	ID      string `json:"id"`
+	Object  string `json:"object"`
+	Created int64  `json:"created"`
+	OwnedBy string `json:"owned_by"`
+}
+
+func ownModel(m model) modelObject {
+	return modelObject{m.name(), "model", modelsCreated, "ringback-simulator"}
+}
+
+func listModels(a *account, c *call) *problem {
+	all := []modelObject{ownModel(simSmall), ownModel(simLarge), ownModel(simEmbed)}
+	for _, t := range a.tunings.all() {
+		if !t.ModelDeleted && t.status(c.started) == tuningSucceeded {
+			all = append(all, t.modelObject(t.Name))
 		}
-		c.out = appendModel(c.out, m)
 	}
-	c.out = append(c.out, `]}`...)
-	c.send(http.StatusOK)
+	return c.reply(map[string]any{"object": "list", "data": all})
 }
 
-func (s *Simulator) getModel(c *call) {
-	if p := s.authorize(c.r); p != nil {
-		c.refuse(p)
-		return
+func getModel(a *account, c *call) *problem {
+	id := c.r.PathValue("id")
+	if m := model(id); m.untuned() || m == simEmbed {
+		return c.reply(ownModel(m))
 	}
-	m, p := findModel(c.r.PathValue("id"))
+	t, found := a.tuned(id, c.started)
+	if !found {
+		return unknownModel(id)
+	}
+	return c.reply(t.modelObject(id))
+}
+
+// deleteModel removes a tuned model for good. The simulator's own stay.
+func deleteModel(a *account, c *call) *problem {
+	id := c.r.PathValue("id")
+	if m := model(id); m.untuned() || m == simEmbed {
+		return badRequest("model", "invalid_value", "The model `%s` is the simulator's own: only tuned models can be deleted.", id)
+	}
+	t, found := a.tuned(id, c.started)
+	if !found {
+		return unknownModel(id)
+	}
+	_, p := a.tunings.change(t.ID, func(t *tuning) *problem {
+		if t.ModelDeleted || id != t.Name { // its checkpoints go with the model
+			return unknownModel(id)
+		}
+		t.ModelDeleted = true
+		return nil
+	})
 	if p != nil {
-		c.refuse(p)
-		return
+		return p
 	}
-	c.out = appendModel(c.out, m)
-	c.send(http.StatusOK)
-}
-
-func appendModel(dst []byte, m model) []byte {
-	dst = append(append(dst, `{"id":"`...), m.name()...)
-	dst = appendInt(dst, `","object":"model","created":`, modelsCreated)
-	return append(dst, `,"owned_by":"ringback-simulator"}`...)
+	return c.reply(deleted{ID: id, Object: "model", Deleted: true})
 }

@@ -27,6 +27,8 @@ type request struct {
 	maxTokens, maxCompletion, maxOutput, n      gjson.Result
 	dimensions, encoding, streaming, options    gjson.Result
 	temperature, topP, metadata                 gjson.Result
+	tools, toolChoice                           gjson.Result
+	voice, format, language, seconds, frame     gjson.Result
 
 	choices int // n
 	limit   int // of output tokens
@@ -73,6 +75,9 @@ func tooLarge() *problem {
 
 // parse reads the body's fields and settles the model.
 func (c *call) parse(rt route) *problem {
+	if c.file.form {
+		return c.settle(rt)
+	}
 	if !rawjson.Valid(c.body) {
 		return badRequest("", "", "We could not parse the JSON body of your request. Send a valid JSON object.")
 	}
@@ -130,6 +135,26 @@ func (r *request) rareField(name string) *gjson.Result {
 		return &r.topP
 	case "metadata":
 		return &r.metadata
+	case "tools":
+		return &r.tools
+	case "tool_choice":
+		return &r.toolChoice
+	}
+	return r.mediaField(name)
+}
+
+func (r *request) mediaField(name string) *gjson.Result {
+	switch name {
+	case "voice":
+		return &r.voice
+	case "response_format":
+		return &r.format
+	case "language":
+		return &r.language
+	case "seconds":
+		return &r.seconds
+	case "size":
+		return &r.frame
 	}
 	return nil
 }
@@ -142,7 +167,7 @@ func (c *call) settle(rt route) (p *problem) {
 	if c.req.name.Type != gjson.String {
 		return wrongType("model", "a string")
 	}
-	if c.req.model, p = findModel(c.req.name.Str); p != nil {
+	if c.req.model, c.lessons, p = c.find(c.req.name.Str); p != nil {
 		return p
 	}
 	if !rt.serves(c.req.model) {

@@ -15,35 +15,55 @@ type route struct {
 	ask func(c *call) *problem
 	// answer writes the body and the tokens used into the call.
 	answer func(c *call)
+	// stream sends the answer in pieces, for routes that obey stream: true.
+	stream func(c *call)
+	// form is the field of a multipart form that brings a file. Routes that have
+	// one read forms as well as JSON.
+	form string
 }
 
 func (s *Simulator) modelRoutes() []route {
+	generates := model.generates
 	return []route{
-		{"/v1/chat/completions", model.generates, askChat, answerChat},
-		{"/v1/completions", model.generates, askCompletion, answerCompletion},
-		{"/v1/responses", model.generates, askResponse, answerResponse},
-		{"/v1/moderations", model.generates, askModeration, answerModeration},
-		{"/v1/images/generations", model.generates, askImage, s.answerImage},
-		{"/v1/embeddings", model.embeds, askEmbedding, answerEmbedding},
+		{path: "/v1/chat/completions", serves: generates, ask: askChat, answer: answerChat, stream: s.stream},
+		{path: "/v1/completions", serves: generates, ask: askCompletion, answer: answerCompletion},
+		{path: "/v1/responses", serves: generates, ask: askResponse, answer: answerResponse, stream: s.streamResponse},
+		{path: "/v1/moderations", serves: model.untuned, ask: askModeration, answer: answerModeration},
+		{path: "/v1/images/generations", serves: model.untuned, ask: askImage, answer: s.answerImage},
+		{path: "/v1/images/edits", serves: model.untuned, ask: askImageEdit, answer: s.answerImage, form: "image"},
+		{path: "/v1/images/variations", serves: model.untuned, ask: askImageVariation, answer: s.answerImage, form: "image"},
+		{path: embeddingsPath, serves: model.embeds, ask: askEmbedding, answer: answerEmbedding},
+		{path: "/v1/audio/speech", serves: model.untuned, ask: askSpeech, answer: s.answerSpeech},
+		{path: "/v1/audio/transcriptions", serves: model.untuned, ask: askTranscription, answer: answerTranscription, form: "file"},
+		{path: "/v1/videos", serves: model.untuned, ask: askVideo, answer: s.answerVideo, form: "input_reference"},
 	}
 }
 
 func (s *Simulator) routes() *http.ServeMux {
 	mux := http.NewServeMux()
+	allowed := map[string]string{} // path -> its methods, as an Allow header has them
 	add := func(method, path string, h func(*call)) {
 		mux.HandleFunc(method+" "+path, s.handle(h))
-		mux.HandleFunc(path, s.handle(func(c *call) { c.refuse(wrongMethod(c.r, method)) }))
+		if allowed[path] != "" {
+			method = allowed[path] + ", " + method
+		}
+		allowed[path] = method
 	}
 	for _, rt := range s.modelRoutes() {
 		add(http.MethodPost, rt.path, func(c *call) { s.modelCall(c, rt) })
 	}
-	add(http.MethodGet, "/v1/models", s.listModels)
-	add(http.MethodGet, "/v1/models/{id}", s.getModel)
+	s.videoRoutes(add)
+	s.accountRoutes(add)
 	add(http.MethodGet, "/healthz", func(c *call) {
 		c.out = appendInt(c.out, `{"status":"ok","calls":`, s.Calls())
+		c.out = appendInt(c.out, `,"refused":`, s.Refused())
+		c.out = appendInt(c.out, `,"videos":`, s.Videos())
 		c.out = append(c.out, '}')
 		c.send(http.StatusOK)
 	})
+	for path, methods := range allowed {
+		mux.HandleFunc(path, s.handle(func(c *call) { c.refuse(wrongMethod(c.r, methods)) }))
+	}
 	mux.HandleFunc("/", s.handle(func(c *call) { c.refuse(unknownRoute(c.r)) }))
 	return mux
 }
@@ -52,8 +72,16 @@ func (s *Simulator) routes() *http.ServeMux {
 func (s *Simulator) modelCall(c *call, rt route) {
 	s.calls.Add(1)
 	if p := s.carry(c, rt); p != nil {
-		c.refuse(p)
+		s.refuseModel(c, p)
 	}
+}
+
+// refuseModel refuses a model call and counts the refusals for asking too often.
+func (s *Simulator) refuseModel(c *call, p *problem) {
+	if p.status == http.StatusTooManyRequests {
+		s.refused.Add(1)
+	}
+	c.refuse(p)
 }
 
 // carry reads the body before any fault is played, because a server notices a
@@ -62,7 +90,7 @@ func (s *Simulator) carry(c *call, rt route) *problem {
 	if p := s.admit(c); p != nil {
 		return p
 	}
-	if p := c.read(); p != nil {
+	if p := c.take(rt); p != nil {
 		return p
 	}
 	if c.plan = s.shares.next(); s.play(c) {
@@ -87,8 +115,11 @@ func (s *Simulator) carry(c *call, rt route) *problem {
 
 // deliver makes the answer, lets its latency pass and sends it.
 func (s *Simulator) deliver(c *call, rt route) {
-	if c.req.stream {
-		s.stream(c)
+	if c.plan.call && !c.answersTool {
+		c.tool = c.req.tool()
+	}
+	if c.req.stream && rt.stream != nil {
+		rt.stream(c)
 		return
 	}
 	rt.answer(c)
@@ -103,6 +134,9 @@ func (s *Simulator) deliver(c *call, rt route) {
 func (s *Simulator) admit(c *call) *problem {
 	if p := s.authorize(c.r); p != nil {
 		return p
+	}
+	if _, line := c.w.(*lineAnswer); line {
+		return nil // a batch has limits of its own
 	}
 	return s.limit.take(c.w.Header(), c.started)
 }

@@ -12,11 +12,18 @@ const dripPieces = 50
 
 // send writes the call's body as its plan says: whole, cut, or slowly.
 func (c *call) send(status int) {
-	kind := c.plan.contentType
-	if kind == "" {
-		kind = "application/json"
+	c.sendAs(status, c.contentType("application/json"))
+}
+
+// contentType is what the plan asks for, else what the answer is, else usual.
+func (c *call) contentType(usual string) string {
+	switch {
+	case c.plan.contentType != "":
+		return c.plan.contentType
+	case c.kind != "":
+		return c.kind
 	}
-	c.sendAs(status, kind)
+	return usual
 }
 
 func (c *call) sendAs(status int, contentType string) {

@@ -17,10 +17,25 @@ type Options struct {
 	// with type server_error; never answered until the client goes away; cut by a
 	// TCP reset. Together they count up to 1: Fail goes before Hang before Reset.
 	Fail, Hang, Reset float64
-	// RPM is how many model calls a minute are let through, at an even pace with
-	// bursts of max(1, RPM/60). Those beyond it answer 429 with Retry-After in
-	// whole seconds, at least 1. Zero is no limit.
+	// RPM is how many model calls a minute are let through, at an even pace after
+	// a burst. Those beyond it answer 429 with Retry-After in whole seconds, at
+	// least 1. Zero is no limit.
 	RPM int
+	// Burst is how many calls are let through at once before RPM's pace holds; it
+	// fills up again at that pace. Zero is max(1, RPM/60).
+	Burst int
+	// NoRetryAfter leaves Retry-After out of the rate limit's answers, and the wait
+	// out of their message. The x-ratelimit headers stay.
+	NoRetryAfter bool
+	// MediaTime is how long a video takes from its submission to its end, by Now;
+	// zero is a second.
+	MediaTime time.Duration
+	// TuneTime is how long a fine-tuning job runs, by Now; validation and the queue
+	// take a sixth as long before it. Zero is 2 s.
+	TuneTime time.Duration
+	// Dir keeps files, fine-tuning jobs and batches across simulators; no two may
+	// use it at once. Empty is a temporary folder that Close removes.
+	Dir string
 	// APIKey is the one key let in under /v1; empty lets any key in, or none.
 	APIKey string
 	// Log gets a debug line for each fault; nil is silence.
@@ -38,11 +53,16 @@ type Simulator struct {
 	now     func() time.Time
 	mux     *http.ServeMux
 	limit   *limiter
+	videos  *videos
+	tones   [toneKinds][]byte
 	shares  shares
 	images  []string
+	account *account
+	find    func(name string) (model, lessons, *problem)
 	pool    sync.Pool
 	seed    uint64
 	calls   atomic.Int64
+	refused atomic.Int64
 	ids     atomic.Uint64
 	repeats sync.Map // hash of a prompt -> *atomic.Int64, only for times=N
 }
@@ -57,9 +77,13 @@ func New(opts Options) *Simulator {
 		s.now = time.Now
 	}
 	s.seed = uint64(s.now().UnixNano())
-	s.limit = newLimiter(opts.RPM)
+	s.limit = newLimiter(opts.RPM, opts.Burst)
+	s.limit.silent = opts.NoRetryAfter
+	s.videos = newVideos(opts.MediaTime)
+	s.tones = drawTones()
 	s.shares = shares{fail: opts.Fail, hang: opts.Hang, reset: opts.Reset}
 	s.images = palette()
+	s.account, s.find = newAccount(opts.Dir), s.findModel
 	s.pool.New = func() any { return new(call) }
 	s.mux = s.routes()
 	return s
@@ -71,3 +95,11 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Se
 // Calls is how many model calls have been received, whatever their outcome;
 // GET /healthz tells it as "calls".
 func (s *Simulator) Calls() int64 { return s.calls.Load() }
+
+// Refused is how many model calls were answered 429, by the rate limit or by a
+// directive; GET /healthz tells it as "refused".
+func (s *Simulator) Refused() int64 { return s.refused.Load() }
+
+// Videos is how many videos have been created, deleted ones included; GET
+// /healthz tells it as "videos".
+func (s *Simulator) Videos() int64 { return s.videos.created.Load() }

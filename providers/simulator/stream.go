@@ -17,42 +17,58 @@ type stream struct {
 
 func (s *Simulator) stream(c *call) {
 	c.wait(s.opts.TTFT)
-	out := stream{call: c, left: -1, usage: c.req.options.Get("include_usage").Type == gjson.True}
-	if c.plan.bytes < 0 {
-		out.pace = s.opts.TPOT
-	}
-	kind := c.plan.contentType
-	if kind == "" {
-		kind = "text/event-stream"
-	}
-	c.headers(kind)
-	c.w.Header()["Cache-Control"] = []string{"no-cache"}
-	c.w.WriteHeader(http.StatusOK)
+	out := s.begin(c)
+	out.usage = c.req.options.Get("include_usage").Type == gjson.True
 	for i := range c.req.choices {
 		out.choice(i)
 	}
 	out.end()
 }
 
+// begin sends a stream's headers.
+func (s *Simulator) begin(c *call) stream {
+	out := stream{call: c, left: -1}
+	if c.plan.bytes < 0 {
+		out.pace = s.opts.TPOT
+	}
+	c.headers(c.contentType("text/event-stream"))
+	c.w.Header()["Cache-Control"] = []string{"no-cache"}
+	c.w.WriteHeader(http.StatusOK)
+	return out
+}
+
 func (s *stream) choice(index int) {
-	tokens, cut := s.compose(s.prompt, index)
+	tokens, finish := s.produce(index)
 	s.outputTokens += tokens
+	if s.calls() {
+		s.start(index)
+		s.out = s.appendToolCall(append(s.out, `{"role":"assistant","content":null,"tool_calls":[{"index":0,`...), index, nil)
+		s.out = append(s.out, `}]}`...)
+		s.finishChunk("null")
+	} else {
+		s.delta(index, `{"role":"assistant","content":"","refusal":null}`, "null")
+	}
+	s.pieces(tokens, func(text []byte) { s.token(index, text) })
+	s.delta(index, `{}`, `"`+finish+`"`)
+}
+
+// pieces sends the text token by token, at the stream's pace, as far as the plan
+// lets it.
+func (s *stream) pieces(tokens int, send func(text []byte)) {
 	if s.plan.truncate || s.plan.resetBody {
 		s.left = tokens / 2
 	}
 	pace := s.pace + s.plan.drip/time.Duration(max(1, tokens))
-	s.delta(index, `{"role":"assistant","content":"","refusal":null}`, "null")
 	for at := 0; at < len(s.text); {
 		s.breakOff()
 		n := tokenLen(s.text, at)
-		s.token(index, s.text[at:at+n])
+		send(s.text[at : at+n])
 		at += n
 		if pace > 0 {
 			s.flush()
 			s.wait(pace)
 		}
 	}
-	s.delta(index, `{}`, `"`+finish(cut)+`"`)
 }
 
 // breakOff ends the stream where the plan says so.
@@ -70,7 +86,8 @@ func (s *stream) breakOff() {
 	abort()
 }
 
-func (s *stream) begin(index int) {
+// start begins a chunk, up to its delta.
+func (s *stream) start(index int) {
 	s.out = append(s.out[:0], "data: "...)
 	s.out = s.appendHead(s.out, "chatcmpl-", "chat.completion.chunk")
 	s.out = appendInt(s.out, `{"index":`, index)
@@ -78,14 +95,19 @@ func (s *stream) begin(index int) {
 }
 
 func (s *stream) token(index int, text []byte) {
-	s.begin(index)
-	s.out = appendString(append(s.out, `{"content":`...), text)
-	s.out = append(s.out, '}')
+	s.start(index)
+	if s.calls() {
+		s.out = appendString(append(s.out, `{"tool_calls":[{"index":0,"function":{"arguments":`...), text)
+		s.out = append(s.out, `}}]}`...)
+	} else {
+		s.out = appendString(append(s.out, `{"content":`...), text)
+		s.out = append(s.out, '}')
+	}
 	s.finishChunk("null")
 }
 
 func (s *stream) delta(index int, delta, finish string) {
-	s.begin(index)
+	s.start(index)
 	s.out = append(s.out, delta...)
 	s.finishChunk(finish)
 }

@@ -32,19 +32,28 @@ func (c *call) compose(prompt string, choice int) (tokens int, cut bool) {
 		c.text = fill(c.text[:0], state, c.plan.bytes)
 		return countTokens(c.text), false
 	}
-	c.text = appendSentences(c.text[:0], state, c.req.model)
-	if strings.Contains(prompt, "?") {
-		c.text = append(c.text, "\n#### "...)
-		c.text = strconv.AppendUint(c.text, mix(state)%1000, 10)
-	}
+	c.text = c.appendAnswer(c.text[:0], state, prompt)
 	c.text, tokens, cut = clip(c.text, c.req.limit)
 	return tokens, cut
+}
+
+// appendAnswer appends what a tuned model has learnt, or what its base says.
+func (c *call) appendAnswer(dst []byte, state uint64, prompt string) []byte {
+	if len(c.lessons) > 0 {
+		return c.lessons.appendAnswer(dst, state, c.req.limit)
+	}
+	dst = appendSentences(dst, state, c.req.model)
+	if strings.Contains(prompt, "?") {
+		dst = append(dst, "\n#### "...)
+		dst = strconv.AppendUint(dst, mix(state)%1000, 10)
+	}
+	return dst
 }
 
 // appendSentences appends 3 to 6 sentences, twice as many of the large model.
 func appendSentences(dst []byte, state uint64, m model) []byte {
 	n := 3 + int(state>>60)&3
-	if m == simLarge {
+	if m.base() == simLarge {
 		n *= 2
 	}
 	for i := range n {
