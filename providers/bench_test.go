@@ -27,7 +27,7 @@ func BenchmarkDo(b *testing.B) {
 	b.SetParallelism(16)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			slot, err := p.Limiter("m").Acquire(b.Context(), Turn{"p", "j"}, time.Minute)
+			slot, err := p.Limiter("m").Acquire(b.Context(), Turn{Project: "p", Job: "j"}, time.Minute)
 			if err != nil {
 				b.Error(err)
 				return
@@ -81,7 +81,7 @@ func BenchmarkAcquireRelease(b *testing.B) {
 			l := r.Providers()[0].Limiter("m")
 			b.ReportAllocs()
 			for b.Loop() {
-				slot, err := l.Acquire(b.Context(), Turn{"p", "j"}, time.Minute)
+				slot, err := l.Acquire(b.Context(), Turn{Project: "p", Job: "j"}, time.Minute)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -5,18 +5,22 @@ import (
 	"time"
 )
 
-// When to ask again where no time is known, as when all slots are taken. The
-// more wait for each slot the later, or they would ask in vain, and often.
+// When to ask again: shortly before the caller's turn would come, were the line to
+// move on as it did. All come back in order, and not together. As long as nobody's
+// turn came no pace is known; then it is the later the more wait for each slot.
 const (
-	comeBack     = time.Second
-	comeBackEach = 100 * time.Millisecond
-	comeBackMax  = 10 * time.Second
+	comeBack      = time.Second
+	comeBackEach  = 100 * time.Millisecond
+	comeBackMax   = 10 * time.Second
+	comeBackLeast = 250 * time.Millisecond
+	comeBackEarly = time.Second
 )
 
 // The reasons that [Limiter.Blocked] gives.
 const (
 	ShutByProvider    = "the provider asked to wait"
 	ProviderDown      = "the provider is down"
+	LearnedRate       = "the provider refuses more calls a second"
 	RequestsPerMinute = "requests per minute are used up"
 	TokensPerMinute   = "tokens per minute are used up"
 	AllSlotsTaken     = "all slots are in use"
@@ -76,15 +80,27 @@ func (l *Limiter) blocked() (string, time.Time) {
 }
 
 // busy is the error for a caller that gets no slot.
-func (l *Limiter) busy() *BusyError {
+func (l *Limiter) busy(turn Turn) *BusyError {
 	reason, until := l.blocked()
-	if until.IsZero() {
-		until = l.now().Add(l.comeBack())
+	if now := l.now(); until.IsZero() || l.line.waiting > 0 {
+		until = later(until, now.Add(l.comeBack(turn, now)))
 	}
 	return &BusyError{Until: until, Reason: reason}
 }
 
-func (l *Limiter) comeBack() time.Duration {
-	each := time.Duration(l.line.waiting) * comeBackEach / time.Duration(l.pace.slots())
-	return min(comeBack+each, comeBackMax)
+func (l *Limiter) comeBack(turn Turn, now time.Time) time.Duration {
+	if l.line.moved.since.IsZero() {
+		each := time.Duration(l.line.waiting) * comeBackEach / time.Duration(l.pace.slots())
+		return min(comeBack+each, comeBackMax)
+	}
+	seconds := float64(l.line.place(turn)) / l.line.moved.rate(now)
+	wait := time.Duration(min(seconds, 2*comeBackMax.Seconds()) * 1e9)
+	return min(max(wait-comeBackEarly, comeBackLeast), comeBackMax)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

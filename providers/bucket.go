@@ -48,6 +48,17 @@ func (b *bucket) fill(now time.Time) {
 	}
 }
 
+// limit changes the rate of a bucket that paces: it holds two units, so that a
+// late timer loses nothing, or 20 ms worth where that is more.
+func (b *bucket) limit(rate float64) {
+	b.rate, b.size = rate, max(2, rate/50)
+}
+
+// lasts is how long it takes to fill that many units.
+func (b *bucket) lasts(units float64) time.Duration {
+	return time.Duration(units / b.rate * 1e9)
+}
+
 func (b *bucket) take(units float64) {
 	if b != nil {
 		b.level = min(b.size, b.level-units)

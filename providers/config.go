@@ -8,6 +8,12 @@ const (
 	defaultTimeout     = 10 * time.Minute
 )
 
+// What [Config].Responses may be.
+const (
+	ResponsesNative = "native"
+	ResponsesChat   = "chat"
+)
+
 // TypeOpenAI is the only provider type so far: an upstream that speaks OpenAI's
 // HTTP API.
 const TypeOpenAI = "openai"
@@ -37,6 +43,11 @@ type Config struct {
 	TokensPerMinute int
 	// Timeout bounds a whole call, the answer's last byte included; 0 means 10 min.
 	Timeout time.Duration
+	// Media describes asynchronous jobs of the provider's own.
+	Media []MediaConfig
+	// Responses is "chat" where the upstream has no /v1/responses and callers
+	// translate; empty or "native" where it has.
+	Responses string
 	// Retries is how often a failed call is made again; 0 means 5, a negative
 	// number means never.
 	Retries int

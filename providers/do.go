@@ -16,6 +16,12 @@ type Request struct {
 	Path  string // OpenAI's path, like "/v1/chat/completions"
 	Model string // for the log only; the body names it to the upstream
 	Body  []byte // sent exactly as it is; must not change during the call
+	Form  *Form  // sent in place of Body, where it is set
+	// Any takes an answer of any media type but text/html, such as speech or
+	// subtitles; one that says it is JSON is judged as ever.
+	Any bool
+
+	stream bool // events are asked for
 }
 
 // Answer is what an upstream said.
@@ -23,7 +29,7 @@ type Answer struct {
 	Status      int    // HTTP status; 2xx unless it hangs on an [Error]
 	RequestID   string // the upstream's x-request-id, or request-id; may be empty
 	ContentType string
-	Body        []byte // verbatim, and always valid JSON; may span several lines
+	Body        []byte // verbatim; a JSON object of one or several lines, unless Request.Any let in something else
 	Usage       Usage  // zero where the body names none
 }
 
@@ -41,7 +47,8 @@ func (p *Provider) Do(ctx context.Context, r Request) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	answer, failure := p.exchange(ctx, req)
+	answer, failure := p.exchangeAs(ctx, req, p.judgeOf(r))
+	failure = settled(ctx, req, failure)
 	if failure != nil {
 		p.logFailure(ctx, r, failure)
 		return Answer{}, failure
@@ -83,12 +90,38 @@ func (p *Provider) request(ctx context.Context, r Request) (*http.Request, error
 		prepared = p.newRequest(r.Path)
 	}
 	req := prepared.WithContext(ctx)
+	switch {
+	case r.stream:
+		req.Header = p.headerFor("text/event-stream, application/json")
+	case r.Any:
+		req.Header = p.headerFor("*/*")
+	}
+	if r.Form != nil {
+		return req, r.Form.attach(req)
+	}
 	if len(r.Body) > 0 {
 		// net/http knows this very type and sends header and body in one write.
 		req.Body = io.NopCloser(bytes.NewReader(r.Body))
 		req.ContentLength = int64(len(r.Body))
 	}
 	return req, nil
+}
+
+// headerFor is the header of a call that takes other answers than JSON. An Accept
+// of the operator's own stays.
+func (p *Provider) headerFor(accept string) http.Header {
+	h := p.header.Clone()
+	if h.Get("Accept") == acceptJSON {
+		h.Set("Accept", accept)
+	}
+	return h
+}
+
+func (p *Provider) judgeOf(r Request) judge {
+	if r.Any {
+		return p.acceptAny
+	}
+	return p.accept
 }
 
 // plainPath keeps a path below the base URL: no "..", query, fragment or escape.
@@ -99,11 +132,21 @@ func plainPath(name string) bool {
 // exchange sends req, whose context ends with caller or at the timeout, reads
 // the answer within the size limit and judges it.
 func (p *Provider) exchange(caller context.Context, req *http.Request) (Answer, *Error) {
+	return p.exchangeAs(caller, req, p.accept)
+}
+
+// exchangeAs is exchange with a judge of its own for a 2xx body.
+func (p *Provider) exchangeAs(caller context.Context, req *http.Request, accept judge) (Answer, *Error) {
 	resp, err := p.transport.RoundTrip(req)
 	if err != nil {
 		return Answer{}, broken(caller, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
+	return p.whole(caller, resp, accept)
+}
+
+// whole reads the answer to its end and judges it.
+func (p *Provider) whole(caller context.Context, resp *http.Response, accept judge) (Answer, *Error) {
 	body, err := p.read(resp)
 	if resp.StatusCode/100 != 2 {
 		if err != nil {
@@ -117,5 +160,5 @@ func (p *Provider) exchange(caller context.Context, req *http.Request) (Answer, 
 	if err != nil {
 		return Answer{}, broken(caller, err)
 	}
-	return p.accept(resp, body)
+	return accept(resp, body)
 }

@@ -8,8 +8,9 @@
 // A [Limiter] gives out the slots of one provider and model in turn by project,
 // then by job, and follows what the upstream says about its limits.
 //
-// The transport is net/http. go-openai's types stand at the edge only, where
-// they lose nothing: they read upstream errors ([Error]) and list an upstream's
-// models ([Provider.Check]). Request and answer bodies never pass through its
+// The transport is net/http. go-openai stands at the edge only, where it loses
+// nothing: its types read upstream errors ([Error]), and its client makes those
+// calls about jobs, files and models that it covers, over the same connections
+// and with answers read here. Request and answer bodies never pass through its
 // structs, which drop zero values and unknown fields.
 package providers

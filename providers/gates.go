@@ -35,7 +35,7 @@ func (l *Limiter) opening() time.Time {
 // timed finds the latest of the times before which no call may start; zero if
 // there is none ahead.
 func (l *Limiter) timed() (reason string, until time.Time) {
-	if l.pace.shut.IsZero() && l.pace.outage.until.IsZero() && l.requests == nil && l.tokens == nil {
+	if l.pace.open() && l.requests == nil && l.tokens == nil {
 		return "", time.Time{}
 	}
 	now := l.now()
@@ -45,6 +45,7 @@ func (l *Limiter) timed() (reason string, until time.Time) {
 		opens  time.Time
 	}{
 		{ShutByProvider, l.pace.opens(now)},
+		{LearnedRate, l.pace.learned.opens(now)}, // after the line above, which may learn
 		{ProviderDown, l.pace.outage.opens(now)},
 		{RequestsPerMinute, l.requests.opens(now)},
 		{TokensPerMinute, l.tokens.opens(now)},

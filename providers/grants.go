@@ -6,7 +6,7 @@ package providers
 func (l *Limiter) giveBack(s *Slot) {
 	s.released = true
 	l.inFlight--
-	l.pace.outage.ended(s)
+	l.pace.unused(s)
 	l.requests.take(-1)
 	l.tokens.take(-s.expected)
 	l.dispatch()
@@ -15,7 +15,7 @@ func (l *Limiter) giveBack(s *Slot) {
 func (l *Limiter) admit(s *Slot) {
 	s.limiter, s.era, s.expected = l, l.pace.era, l.expected
 	l.inFlight++
-	l.pace.outage.began(s)
+	l.pace.began(s)
 	l.requests.take(1)
 	l.tokens.take(s.expected)
 }
@@ -40,6 +40,7 @@ func (l *Limiter) dispatch() {
 			break
 		}
 		w := l.line.next()
+		l.line.moved.add(l.now())
 		l.admit(&w.slot)
 		close(w.granted)
 	}
@@ -53,10 +54,20 @@ func (l *Limiter) setAlarm() {
 		return
 	}
 	if full, _ := l.full(); full {
-		l.alarm.stop() // the next Release looks again
+		l.setRipe()
 		return
 	}
 	l.alarm.set(l.opening(), l.now(), l.ring)
+}
+
+// setRipe looks again at the next Release, and at the start sooner than that.
+func (l *Limiter) setRipe() {
+	if !l.pace.ripens() {
+		l.alarm.stop()
+		return
+	}
+	now := l.now()
+	l.alarm.set(l.pace.ripe(now), now, l.ring)
 }
 
 // ring takes the lock itself: the alarm calls it.
@@ -64,5 +75,6 @@ func (l *Limiter) ring() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.alarm.stop()
+	l.pace.ripen(l.now())
 	l.dispatch()
 }

@@ -29,12 +29,14 @@ func checkHeaders(p *problems, headers map[string]string) {
 	}
 }
 
+const acceptJSON = "application/json"
+
 // header makes the header that all calls of a provider share. It is never
 // changed afterwards: an http.RoundTripper promises not to touch it, so calls
 // need no copy.
 func (c Config) header(userAgent string) http.Header {
 	h := http.Header{
-		"Accept":       {"application/json"},
+		"Accept":       {acceptJSON},
 		"Content-Type": {"application/json"},
 		"User-Agent":   {userAgent},
 	}

@@ -46,6 +46,24 @@ func (p *Provider) accept(resp *http.Response, body []byte) (Answer, *Error) {
 	return answer, nil
 }
 
+// acceptAny takes a 2xx body of any media type, but judges what says it is JSON.
+// HTML is a page about something else: a login, a proxy's error.
+func (p *Provider) acceptAny(resp *http.Response, body []byte) (Answer, *Error) {
+	answer := newAnswer(resp, body)
+	switch {
+	case isJSON(answer.ContentType):
+		return p.accept(resp, body)
+	case isHTML(answer.ContentType):
+		return Answer{}, invalid(resp, "is an HTML page")
+	}
+	return answer, nil
+}
+
+func isHTML(contentType string) bool {
+	media, _, _ := strings.Cut(contentType, ";")
+	return strings.EqualFold(strings.TrimSpace(media), "text/html")
+}
+
 func invalid(resp *http.Response, why string) *Error {
 	return &Error{
 		Kind: InvalidAnswer, Retry: shouldRetry(resp.Header, true), Status: resp.StatusCode,
@@ -58,7 +76,10 @@ func invalid(resp *http.Response, why string) *Error {
 // error is about the request or the quota, so that a settled refusal is not paid
 // for twice.
 func (p *Provider) hidden(answer *Answer) *Error {
-	said := readEnvelope(answer.Body)
+	return p.hiddenAs(answer, readEnvelope(answer.Body))
+}
+
+func (p *Provider) hiddenAs(answer *Answer, said envelope) *Error {
 	e := &Error{Kind: InvalidAnswer, Retry: true, Status: answer.Status, Answer: p.shown(answer)}
 	switch {
 	case said.quota():

@@ -11,10 +11,13 @@ import (
 const maxLimiters = 1000
 
 // Turn says whose call it is. Slots go round the projects that wait, inside a
-// project round its jobs, and inside a job first come, first served.
+// project round its jobs of the highest priority that wait, and inside a job first
+// come, first served. A priority orders a project's own work only: no project has
+// more of the slots for it.
 type Turn struct {
-	Project string
-	Job     string
+	Project  string
+	Job      string
+	Priority int // higher goes first; 0 is usual
 }
 
 // Limiter gives out the slots of one provider and model: so many calls in
@@ -67,6 +70,13 @@ func (p *Provider) newLimiter() *Limiter {
 	}
 }
 
+// Waiting is how many callers wait for a slot.
+func (l *Limiter) Waiting() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.line.waiting
+}
+
 // Slot is the right to make one call. [Slot.Release] must follow.
 type Slot struct {
 	limiter  *Limiter
@@ -94,15 +104,24 @@ func (l *Limiter) Acquire(ctx context.Context, turn Turn, patience time.Duration
 		}
 	}
 	if patience <= 0 || l.opening().Sub(l.now()) > patience {
-		return nil, l.busy()
+		return nil, l.busy(turn)
 	}
 	w := l.line.join(turn)
 	l.dispatch()
-	return l.wait(ctx, w, patience)
+	if err := l.wait(ctx, w, patience); err != nil {
+		return nil, err
+	}
+	if w.waits() {
+		l.line.leave(w)
+		l.setAlarm()
+		return nil, l.busy(turn)
+	}
+	return &w.slot, nil
 }
 
-// wait is called and returns with l.mu held; in between it sleeps without.
-func (l *Limiter) wait(ctx context.Context, w *waiter, patience time.Duration) (*Slot, error) {
+// wait is called and returns with l.mu held; in between it sleeps without. Where
+// ctx has ended the waiter is gone, and what it was given back.
+func (l *Limiter) wait(ctx context.Context, w *waiter, patience time.Duration) error {
 	l.mu.Unlock()
 	timer := time.NewTimer(patience)
 	select {
@@ -112,30 +131,35 @@ func (l *Limiter) wait(ctx context.Context, w *waiter, patience time.Duration) (
 	}
 	timer.Stop()
 	l.mu.Lock()
-	if w.waits() {
+	err := ctx.Err()
+	switch {
+	case err == nil:
+	case w.waits():
 		l.line.leave(w)
 		l.setAlarm()
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		return nil, l.busy()
-	}
-	if err := ctx.Err(); err != nil {
+	default:
 		l.giveBack(&w.slot)
-		return nil, err
 	}
-	return &w.slot, nil
+	return err
 }
 
 // Release gives the slot back and tells how the call went: a nil error for an
 // answer. The first call counts, later ones do nothing.
 //
-// An answer raises the limit by 1/limit, up to the configured concurrency. A
+// The limit begins at 4 calls in flight. An answer raises it, up to the configured
+// concurrency: by a half until something is refused, and by 1/limit from then on;
+// until then so does each second in which all calls in flight go on, by half. A
 // [RateLimited] or [Overloaded] error halves it, at most once for the calls of
 // one flight, and never below 1. Retry-After on either shuts the limiter for
 // that time, a rate limit without it for 0.5 s doubling to 30 s. Tokens are
 // counted after the fact: a call is charged what calls used lately, and the
 // difference to usage is settled here.
+//
+// From rate limits a rate is learned: calls go out evenly at what the upstream
+// took between two of them, a little less at first, then more and more until it
+// refuses again. As long as that rate is what holds calls back a rate limit sets
+// it anew, and leaves the limit of calls in flight as it is. It is forgotten when
+// it has held nobody back for a minute.
 //
 // Five failures in a row that are [Connection], [Overloaded] or [Timeout] are an
 // outage: the limiter shuts for 0.5 s, then lets out one call at a time, and the

@@ -50,7 +50,7 @@ func TestNoSlotIsEverLost(t *testing.T) {
 func call(ctx context.Context, l *Limiter, dice *rand.Rand, running, most *atomic.Int32) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(dice.IntN(300))*time.Microsecond)
 	defer cancel()
-	turn := Turn{Project: fmt.Sprint(dice.IntN(3)), Job: fmt.Sprint(dice.IntN(3))}
+	turn := Turn{Project: fmt.Sprint(dice.IntN(3)), Job: fmt.Sprint(dice.IntN(3)), Priority: dice.IntN(3)}
 	slot, err := l.Acquire(ctx, turn, time.Duration(dice.IntN(300))*time.Microsecond)
 	if err != nil {
 		return
@@ -80,7 +80,8 @@ func TestLineIsFair(t *testing.T) {
 			switch rapid.SampledFrom([]string{"join", "join", "leave", "next"}).Draw(rt, "step") {
 			case "join":
 				name := rapid.SampledFrom([]string{"a", "b", "c"})
-				waiting = append(waiting, l.join(Turn{name.Draw(rt, "project"), name.Draw(rt, "job")}))
+				turn := Turn{Project: name.Draw(rt, "project"), Job: name.Draw(rt, "job"), Priority: rapid.IntRange(-1, 2).Draw(rt, "priority")}
+				waiting = append(waiting, l.join(turn))
 			case "leave":
 				if len(waiting) > 0 {
 					i := rapid.IntRange(0, len(waiting)-1).Draw(rt, "who")
@@ -120,6 +121,7 @@ func requireFair(rt *rapid.T, l *line, waiting []*waiter) {
 			require.True(rt, projects[w.job.project.name], "served twice in one round")
 			delete(projects, w.job.project.name)
 			require.Same(rt, firstOf(waiting, w), w, "not in order within its job")
+			requireHighest(rt, waiting, w)
 			waiting = without(waiting, w)
 		}
 	}
@@ -128,10 +130,20 @@ func requireFair(rt *rapid.T, l *line, waiting []*waiter) {
 	require.Zero(rt, l.projects.Len())
 }
 
-// firstOf is who joined first of those in the same job of the same project.
+// requireHighest finds nobody of the same project at a higher priority.
+func requireHighest(rt *rapid.T, waiting []*waiter, served *waiter) {
+	for _, w := range waiting {
+		if w.job.project.name == served.job.project.name {
+			require.LessOrEqual(rt, w.job.level.priority, served.job.level.priority)
+		}
+	}
+}
+
+// firstOf is who joined first of those in the same job of the same project, at the
+// same priority.
 func firstOf(waiting []*waiter, like *waiter) *waiter {
 	for _, w := range waiting {
-		if w.job.name == like.job.name && w.job.project.name == like.job.project.name {
+		if w.job.name == like.job.name && w.job.project.name == like.job.project.name && w.job.level.priority == like.job.level.priority {
 			return w
 		}
 	}

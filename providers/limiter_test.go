@@ -11,8 +11,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// testLimiter must be called inside the bubble whose clock it is to follow.
+// testLimiter returns a limiter that has grown to its full concurrency. It must be
+// called inside the bubble whose clock it is to follow.
 func testLimiter(t *testing.T, c Config, random float64) *Limiter {
+	t.Helper()
+	l := newTestLimiter(t, c, random)
+	l.pace.limit, l.pace.slow = l.pace.ceiling, false
+	return l
+}
+
+func newTestLimiter(t *testing.T, c Config, random float64) *Limiter {
 	t.Helper()
 	c.Name, c.BaseURL, c.Models = "up", "http://127.0.0.1:9/v1", []string{"*"}
 	r, err := New(Options{Providers: []Config{c}, Rand: func() float64 { return random }})
@@ -24,7 +32,7 @@ func take(t *testing.T, l *Limiter, n int) []*Slot {
 	t.Helper()
 	var slots []*Slot
 	for range n {
-		s, err := l.Acquire(t.Context(), Turn{"p", "j"}, 0)
+		s, err := l.Acquire(t.Context(), Turn{Project: "p", Job: "j"}, 0)
 		require.NoError(t, err)
 		slots = append(slots, s)
 	}
@@ -33,7 +41,7 @@ func take(t *testing.T, l *Limiter, n int) []*Slot {
 
 func requireBusy(t *testing.T, l *Limiter, reason string, wait time.Duration) {
 	t.Helper()
-	_, err := l.Acquire(t.Context(), Turn{"p", "j"}, 0)
+	_, err := l.Acquire(t.Context(), Turn{Project: "p", Job: "j"}, 0)
 	var busy *BusyError
 	require.ErrorAs(t, err, &busy)
 	require.Equal(t, reason, busy.Reason)
@@ -110,6 +118,10 @@ func TestAcquireSaysAtOnceThatItIsShut(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 10*time.Second, time.Since(start))
 		reason, until = l.Blocked()
+		require.Equal(t, LearnedRate, reason) // 10 a second is the first guess
+		require.Equal(t, time.Now().Add(100*time.Millisecond), until)
+		time.Sleep(time.Until(until))
+		reason, until = l.Blocked()
 		require.Empty(t, reason)
 		require.Zero(t, until)
 	})
@@ -140,7 +152,8 @@ func serve(t *testing.T, turns ...Turn) []Turn {
 
 func TestSlotsGoRoundProjectsThenJobs(t *testing.T) {
 	t.Parallel()
-	big, small, other := Turn{"a", "big"}, Turn{"a", "small"}, Turn{"b", "one"}
+	big, small, other := Turn{Project: "a", Job: "big"}, Turn{Project: "a", Job: "small"}, Turn{Project: "b", Job: "one"}
+	urgent, idle, hurried := Turn{"a", "urgent", 5}, Turn{"a", "idle", -1}, Turn{"a", "big", 1}
 	tests := []struct {
 		name string
 		wait []Turn
@@ -153,6 +166,14 @@ func TestSlotsGoRoundProjectsThenJobs(t *testing.T) {
 			"a project's many jobs give it no more",
 			[]Turn{big, big, big, small, small, other, other, other},
 			[]Turn{big, other, small, other, big, other, small, big},
+		},
+		{"a higher priority goes first", []Turn{big, big, urgent, small, urgent}, []Turn{urgent, urgent, big, small, big}},
+		{"a lower one goes last", []Turn{idle, idle, big, small, big}, []Turn{big, small, big, idle, idle}},
+		{"one job at two priorities", []Turn{big, hurried, big, hurried}, []Turn{hurried, hurried, big, big}},
+		{
+			"a priority takes nothing from another project",
+			[]Turn{urgent, urgent, urgent, big, other, other, other},
+			[]Turn{urgent, other, urgent, other, urgent, other, big},
 		},
 	}
 	for _, tt := range tests {
@@ -294,21 +315,22 @@ func TestRateLimitsWithoutRetryAfterBackOff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := testLimiter(t, Config{Concurrency: 8}, 0.5) // half of the 20 % of jitter
-		hit := func(want time.Duration) {
+		hit := func(want time.Duration, calls int) {
 			t.Helper()
-			flight := take(t, l, l.State().Limit)
-			for _, s := range flight {
+			for _, s := range take(t, l, calls) {
 				s.Release(limited(0), Usage{})
 			}
 			_, until := l.Blocked()
 			require.Equal(t, want*11/10, time.Until(until))
 			time.Sleep(time.Until(until))
 		}
-		for _, want := range []time.Duration{500, 1000, 2000, 4000, 8000, 16000, 30000, 30000} {
-			hit(want * time.Millisecond)
+		hit(500*time.Millisecond, 8)
+		for _, want := range []time.Duration{1000, 2000, 4000, 8000, 16000, 30000, 30000} {
+			hit(want*time.Millisecond, 1)
 		}
 		take(t, l, 1)[0].Release(nil, Usage{})
-		hit(500 * time.Millisecond)
+		time.Sleep(time.Second)
+		hit(500*time.Millisecond, 1)
 	})
 }
 
@@ -334,11 +356,13 @@ func TestWaitersResumeSlowlyAfterARateLimit(t *testing.T) {
 		require.Empty(t, granted)
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
-		require.Len(t, granted, 4)
+		require.Len(t, granted, 1) // and the others evenly
+		start := time.Now()
 		for range 20 {
 			(<-granted).Release(nil, Usage{})
 		}
-		require.Equal(t, State{Limit: 7}, l.State()) // 4, raised by 20 answers
+		require.InDelta(t, 1.75, time.Since(start).Seconds(), 0.1) // 10 a second is the first guess, and grows
+		require.Equal(t, 7, l.State().Limit)                       // 4, raised by 20 answers
 	})
 }
 

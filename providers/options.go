@@ -8,6 +8,7 @@ import (
 
 const (
 	defaultAnswerBytes = 16 << 20
+	defaultMediaBytes  = 4 << 30
 	defaultUserAgent   = "ringback"
 )
 
@@ -17,6 +18,8 @@ type Options struct {
 	Providers []Config
 	// AnswerBytes is the longest answer taken, in bytes; 0 means 16 MiB.
 	AnswerBytes int64
+	// MediaBytes is the longest result of a media job taken, in bytes; 0 means 4 GiB.
+	MediaBytes int64
 	// Log receives warnings about the configuration and, at debug level, failed
 	// calls; nil discards them. Header values, keys and bodies are never logged.
 	Log *slog.Logger
@@ -32,6 +35,9 @@ type Options struct {
 func (o *Options) fill() {
 	if o.AnswerBytes <= 0 {
 		o.AnswerBytes = defaultAnswerBytes
+	}
+	if o.MediaBytes <= 0 {
+		o.MediaBytes = defaultMediaBytes
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

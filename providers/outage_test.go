@@ -90,8 +90,10 @@ func TestAnAnswerEndsTheRunOfFailures(t *testing.T) {
 					return
 				}
 				for range outageAfter - 2 {
+					time.Sleep(time.Second)
 					require.False(t, take(t, l, 1)[0].Release(missed(Connection), Usage{}))
 				}
+				time.Sleep(time.Second)
 				require.True(t, take(t, l, 1)[0].Release(missed(Connection), Usage{}))
 			})
 		})

@@ -9,17 +9,46 @@ type pace struct {
 
 	ceiling float64
 	limit   float64
+	slow    bool      // at the start: nothing was refused yet
+	ripeAt  time.Time // when time alone raises the limit, at the start; zero: not asked yet
 	// era counts the cuts, and the shuts of an outage. A call that began in an
 	// earlier era says nothing new: its failure is what the cut was for, and its
 	// success was before it.
 	era     uint64
 	strikes int       // rate limits without an answer in between
 	shut    time.Time // nothing starts before; zero: never shut
+	// probed is as shut. It follows each call that is let out while no answer has
+	// come since two refusals or more: they go out one by one.
+	probed  time.Time
 	outage  outage
+	learned learned
 }
 
 func newPace(concurrency int, now func() time.Time, rand func() float64) pace {
-	return pace{now: now, rand: rand, ceiling: float64(concurrency), limit: float64(concurrency)}
+	ceiling := float64(concurrency)
+	return pace{now: now, rand: rand, ceiling: ceiling, limit: min(ceiling, startLimit), slow: true}
+}
+
+// open reports that no time is known before which no call may start.
+func (p *pace) open() bool {
+	return p.shut.IsZero() && p.probed.IsZero() && p.outage.until.IsZero() && !p.learned.on()
+}
+
+// began notes a call that starts.
+func (p *pace) began(s *Slot) {
+	p.outage.began(s)
+	p.learned.began(p.now)
+	p.ripeAt = time.Time{}
+	if p.strikes > 1 {
+		p.probed = p.now().Add(backoff(p.strikes))
+	}
+}
+
+// unused takes back a call that began and was not made.
+func (p *pace) unused(s *Slot) {
+	p.outage.ended(s)
+	p.learned.unused()
+	p.probed = time.Time{}
 }
 
 // slots is how many calls may be in flight, at least 1.
@@ -67,17 +96,31 @@ func (p *pace) miss(err *Error, fresh bool) bool {
 func (p *pace) meet(err *Error, fresh bool) {
 	over := p.resume()
 	switch {
-	case err == nil && fresh:
-		p.strikes = 0
-		if !over {
-			p.limit = min(p.ceiling, p.limit+1/p.limit)
-		}
 	case err != nil && err.Kind == RateLimited:
-		p.rest(err, fresh)
-		if fresh && !over {
-			p.cut()
+		p.refuse(err, fresh, over)
+	case fresh:
+		p.strikes, p.probed = 0, time.Time{}
+		if err == nil && !over {
+			p.raise()
 		}
 	}
+}
+
+// refuse takes in a rate limit. Where a learned rate held the calls back it was
+// the rate that was too high, not the number of calls in flight.
+func (p *pace) refuse(err *Error, fresh, over bool) {
+	p.rest(err, fresh)
+	switch {
+	case !fresh:
+		p.learned.refusedToo()
+		return
+	case over || p.learned.holding:
+		p.era++
+		p.slow = false
+	default:
+		p.cut()
+	}
+	p.learned.refused(p.now())
 }
 
 // resume ends the run of failures, and tells whether it was an outage. From an
@@ -94,16 +137,20 @@ func (p *pace) resume() bool {
 
 func (p *pace) cut() {
 	p.era++
+	p.slow = false
 	p.limit = max(1, p.limit/2)
 }
 
-// rest shuts the limiter after a rate limit.
+// rest shuts the limiter after a rate limit. Without a Retry-After that is no less
+// than the learned rate's time for a call: sooner there is nothing to be had. One
+// that proved too short three times in a row counts as none.
 func (p *pace) rest(err *Error, fresh bool) {
 	if fresh {
 		p.strikes++
 	}
-	if err.After == 0 && fresh {
-		p.shutFor(jittered(backoff(p.strikes), p.rand))
+	if fresh && (err.After == 0 || p.strikes > 2) {
+		wait := max(backoff(p.strikes), min(p.learned.apart(), backoffMax))
+		p.shutFor(jittered(wait, p.rand))
 	}
 	p.obey(err)
 }
@@ -128,5 +175,10 @@ func (p *pace) opens(now time.Time) time.Time {
 		return p.shut
 	}
 	p.shut = time.Time{}
+	p.learned.settle(now)
+	if p.probed.After(now) {
+		return p.probed
+	}
+	p.probed = time.Time{}
 	return now
 }

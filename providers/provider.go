@@ -9,8 +9,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	openai "github.com/sashabaranov/go-openai"
 )
 
 // Provider is one configured upstream. It is safe for use by many goroutines.
@@ -21,10 +19,11 @@ type Provider struct {
 	secrets   [][]byte
 	ready     map[string]*http.Request // by path; never changed
 	transport *http.Transport
-	models    *openai.Client
-	scratch   sync.Pool // *bytes.Buffer, for answers of unknown length
+	media     map[string]*Media // by path; never changed
+	scratch   sync.Pool         // *bytes.Buffer, for answers of unknown length
 
 	answerBytes int64
+	mediaBytes  int64
 	log         *slog.Logger
 	now         func() time.Time
 	rand        func() float64
@@ -41,12 +40,12 @@ func newProvider(o Options, c Config) (*Provider, error) {
 	}
 	p := &Provider{
 		config: c, base: base, header: c.header(o.UserAgent), secrets: c.secrets(), transport: newTransport(c),
-		answerBytes: o.AnswerBytes, now: o.Now, rand: o.Rand,
+		answerBytes: o.AnswerBytes, mediaBytes: o.MediaBytes, now: o.Now, rand: o.Rand,
 		log:      o.Log.With("provider", c.Name),
 		limiters: make(map[string]*Limiter),
 	}
 	p.ready = p.prepare()
-	p.models = p.modelsClient()
+	p.media = p.describe(c.Media)
 	p.others = p.newLimiter()
 	p.warnPlainText()
 	return p, nil
@@ -57,6 +56,10 @@ func (p *Provider) Name() string { return p.config.Name }
 
 // Models returns the patterns of the models that it serves.
 func (p *Provider) Models() []string { return slices.Clone(p.config.Models) }
+
+// SpeaksResponses tells whether the upstream has /v1/responses; otherwise the
+// caller translates to chat completions.
+func (p *Provider) SpeaksResponses() bool { return p.config.Responses != ResponsesChat }
 
 // warnPlainText tells the operator that a key leaves this machine in clear.
 func (p *Provider) warnPlainText() {

@@ -40,22 +40,43 @@ func (r *Registry) Close() {
 }
 
 // Route returns the first provider, in configured order, one of whose patterns
-// matches model. Otherwise the error is an *[Error] of kind [NoProvider] that
-// says which patterns exist.
+// matches model. A tuned model's name that no pattern matches goes where its
+// base goes: OpenAI makes it "ft:", the base, ':' and more. Otherwise the error
+// is an *[Error] of kind [NoProvider] that says which patterns exist.
 func (r *Registry) Route(model string) (*Provider, error) {
-	for _, p := range r.providers {
-		if slices.ContainsFunc(p.config.Models, func(pattern string) bool { return Match(pattern, model) }) {
+	for _, name := range []string{model, tunedFrom(model)} {
+		if p := r.match(name); p != nil {
 			return p, nil
 		}
 	}
 	return nil, &Error{Kind: NoProvider, Message: noRoute(model, r.Models())}
 }
 
+// match returns nil where no pattern matches.
+func (r *Registry) match(model string) *Provider {
+	for _, p := range r.providers {
+		if slices.ContainsFunc(p.config.Models, func(pattern string) bool { return Match(pattern, model) }) {
+			return p
+		}
+	}
+	return nil
+}
+
+// tunedFrom gives the base of a tuned model, or model where it is none.
+func tunedFrom(model string) string {
+	rest, tuned := strings.CutPrefix(model, "ft:")
+	base, _, named := strings.Cut(rest, ":")
+	if !tuned || !named || base == "" {
+		return model
+	}
+	return base
+}
+
 func noRoute(model string, patterns []string) string {
 	if len(patterns) == 0 {
 		return "No provider is configured; ask the operator to add one."
 	}
-	return fmt.Sprintf("No provider serves the model %.100q; the configured patterns are: %s.", model, strings.Join(patterns, ", "))
+	return fmt.Sprintf("No provider serves the model %.160q; the configured patterns are: %s.", model, strings.Join(patterns, ", "))
 }
 
 // Provider returns the provider of that name, and whether there is one.

@@ -52,6 +52,10 @@ func (c Config) check(p *problems) {
 	checkHeaders(p, c.Headers)
 	checkPatterns(p, c.Models)
 	c.checkNumbers(p)
+	checkMedia(p, c.Media)
+	if c.Responses != "" && c.Responses != ResponsesNative && c.Responses != ResponsesChat {
+		p.add("responses", "%q is not known; use %q or %q", c.Responses, ResponsesNative, ResponsesChat)
+	}
 }
 
 func (c Config) checkNumbers(p *problems) {

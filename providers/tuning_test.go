@@ -1,0 +1,108 @@
+package providers
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestTuningIsReadAsTheProviderShowsIt(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, body string
+		want       Tuning
+	}{
+		{"OpenAI's, done", `{"object":"fine_tuning.job","id":"ftjob-1","model":"m","created_at":1721764800,"finished_at":1721764900,
+			"fine_tuned_model":"ft:m:org::1","organization_id":"o","result_files":["file-r"],"status":"succeeded","trained_tokens":5768,
+			"hyperparameters":{"n_epochs":4,"batch_size":"auto"},"seed":42,"estimated_finish":1721764890,"error":{"code":null,"message":null,"param":null},
+			"method":{"type":"supervised","supervised":{}}}`, Tuning{
+			ID: "ftjob-1", Status: "succeeded", FineTunedModel: "ft:m:org::1", TrainedTokens: 5768, ResultFiles: []string{"file-r"},
+			EstimatedFinish: 1721764890, Seed: 42, Hyperparameters: []byte(`{"n_epochs":4,"batch_size":"auto"}`), Method: []byte(`{"type":"supervised","supervised":{}}`),
+		}},
+		{"numbers as floats", `{"id":"a","status":"running","trained_tokens":12.0,"seed":4.2e1,"estimated_finish":1.7e9}`, Tuning{
+			ID: "a", Status: "running", TrainedTokens: 12, Seed: 42, EstimatedFinish: 1_700_000_000,
+		}},
+		{"all null", `{"id":"a","status":"queued","fine_tuned_model":null,"trained_tokens":null,"result_files":null,"error":null,"seed":null,"hyperparameters":null,"method":null,"estimated_finish":null}`, Tuning{
+			ID: "a", Status: "queued",
+		}},
+		{"failed", `{"id":"a","status":"failed","error":{"code":"invalid_n_examples","message":"too few","param":"training_file"}}`, Tuning{
+			ID: "a", Status: "failed", ErrorCode: "invalid_n_examples", ErrorMessage: "too few", ErrorParam: "training_file",
+		}},
+		{"failed in words", `{"id":"a","status":"failed","error":"too few"}`, Tuning{ID: "a", Status: "failed", ErrorMessage: "too few"}},
+		{"an empty error", `{"id":"a","status":"running","error":{}}`, Tuning{ID: "a", Status: "running"}},
+		{"a status of its own", `{"id":"a","status":"DEPLOYING"}`, Tuning{ID: "a", Status: "DEPLOYING"}},
+		{"no ID", `{"status":"running"}`, Tuning{ID: "asked/for", Status: "running"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := upstream(t, answer(200, jsonType, tt.body))
+			got, err := p.Tuning(t.Context(), "asked/for")
+			require.NoError(t, err)
+			require.Equal(t, tt.want, got)
+		})
+	}
+}
+
+func TestTuningOfAWrongType(t *testing.T) {
+	t.Parallel()
+	for _, field := range []string{
+		`"trained_tokens":"12"`, `"trained_tokens":1.5`, `"seed":1e300`, `"fine_tuned_model":7`, `"fine_tuned_model":"../files"`, `"result_files":"file"`,
+		`"result_files":[7]`, `"result_files":[".."]`, `"hyperparameters":[]`, `"method":"dpo"`, `"status":["running"]`, `"status":null`, `"id":{}`,
+	} {
+		body := `{` + field + `,"id":"a","status":"running"}`
+		_, err := upstream(t, answer(200, jsonType, body)).Tuning(t.Context(), "a")
+		e := AsError(err)
+		require.NotNil(t, e, field)
+		require.Equal(t, InvalidAnswer, e.Kind, field)
+	}
+}
+
+// A job that was made costs money: only its ID must be right.
+func TestCreateKeepsTheJobWhateverElseItSays(t *testing.T) {
+	t.Parallel()
+	for body, status := range map[string]string{
+		`{"id":"a","status":"queued","seed":"x","trained_tokens":{}}`: "queued",
+		`{"id":"a"}`: "",
+		`{"id":"a","status":"failed","error":{"code":"c"}}`: "failed",
+	} {
+		job, err := upstream(t, answer(201, jsonType, body)).CreateTuning(t.Context(), []byte(createBody))
+		require.NoError(t, err, body)
+		require.Equal(t, "a", job.ID)
+		require.Equal(t, status, job.Status)
+	}
+}
+
+func TestAConflictIsTheCallersToJudge(t *testing.T) {
+	t.Parallel()
+	p := upstream(t, answer(400, jsonType, `{"error":{"message":"Job has already completed","code":"job_completed"}}`))
+	for _, call := range []func() error{
+		func() error { _, err := p.CancelTuning(t.Context(), "a"); return err },
+		func() error { _, err := p.PauseTuning(t.Context(), "a"); return err },
+		func() error { _, err := p.ResumeTuning(t.Context(), "a"); return err },
+	} {
+		e := AsError(call())
+		require.Equal(t, Rejected, e.Kind)
+		require.Equal(t, 400, e.Status)
+		require.Contains(t, string(e.Answer.Body), "already completed")
+	}
+}
+
+// A server that closes kept connections meets each later call with a dead one.
+// With an Idempotency-Key net/http would send again whatever can be rewound.
+func TestCreateIsNotSentAgainOverANewConnection(t *testing.T) {
+	t.Parallel()
+	w := &wire{}
+	p := upstream(t, w.over(func(rw http.ResponseWriter, r *http.Request) {
+		if len(w.lines()) == 1 {
+			answer(200, jsonType, jobBody)(rw, r)
+			return
+		}
+		reset("")(rw, r)
+	}), func(_ *Options, c *Config) { c.Headers = map[string]string{"Idempotency-Key": "k"} })
+	_, err := p.CreateTuning(t.Context(), []byte(createBody))
+	require.NoError(t, err)
+	_, err = p.CreateTuning(t.Context(), []byte(createBody))
+	require.Equal(t, Connection, AsError(err).Kind)
+	require.Len(t, w.lines(), 2)
+}
