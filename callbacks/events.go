@@ -21,7 +21,7 @@ func EventTypes() []string {
 // jobEventTypes are those that a submission's own receiver can get: what happens to its job.
 func jobEventTypes() []string {
 	return slices.DeleteFunc(EventTypes(), func(t string) bool {
-		return !strings.HasPrefix(t, "batch.") && !strings.HasPrefix(t, "generation.")
+		return strings.HasPrefix(t, "file.") || strings.HasPrefix(t, "endpoint.") || strings.HasPrefix(t, "delivery.")
 	})
 }
 

@@ -60,6 +60,13 @@ func (s *Service) sample(e *Endpoint, typ jobs.EventType) jobs.Event {
 		job.Kind, job.ID, job.Path, job.CompletionWindow = jobs.KindBatch, "batch_test", "/v1/chat/completions", "24h"
 	case "generation":
 		job.Kind, job.ID = jobs.KindGeneration, "gen_test"
+	case "response":
+		job.Kind, job.ID = jobs.KindResponse, "resp_test"
+	case "fine_tuning":
+		job.Kind, job.ID, job.Tuning = jobs.KindTuning, "ftjob-test", &jobs.Tuning{}
+		if typ == jobs.TuningSucceeded {
+			job.Tuning.Model = "ft:test:" + e.ProjectID + "::test"
+		}
 	case "file":
 		f.SubjectID, f.Object = "file-test", (&jobs.File{ID: "file-test", Filename: "test.jsonl", Purpose: jobs.PurposeBatch, CreatedAt: now}).Object()
 	case "delivery":
@@ -79,9 +86,12 @@ func statusAt(typ jobs.EventType) jobs.Status {
 	switch typ {
 	case jobs.BatchCreated:
 		return jobs.Validating
-	case jobs.BatchProgress:
+	case jobs.BatchProgress, jobs.GenerationProgress:
 		return jobs.InProgress
+	case jobs.TuningCreated:
+		return jobs.ValidatingFiles
+	case jobs.TuningProgress:
+		return jobs.Running
 	}
-	_, state, _ := strings.Cut(string(typ), ".")
-	return jobs.Status(state)
+	return jobs.Status(typ[strings.LastIndexByte(string(typ), '.')+1:])
 }

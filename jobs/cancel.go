@@ -9,23 +9,25 @@ import (
 // cancelled. Cancelling twice is no error; cancelling what has ended otherwise is a CodeConflict.
 func (s *Service) Cancel(ctx context.Context, ref Ref) (Snapshot, error) {
 	now := s.now()
-	snapshot, woken, err := s.Records.Move(ctx, ref, func(j *Job) (Effects, error) { return j.cancel(now) })
-	if err != nil {
-		return snapshot, err
-	}
-	woken.Pass(ctx, s.Waker)
-	s.Watchers.Ring(ref)
-	return snapshot, nil
+	return s.command(ctx, ref, func(j *Job) (Effects, error) { return j.cancel(now) })
 }
 
 func (j *Job) cancel(now Time) (Effects, error) {
 	switch {
 	case j.Status == Cancelled, j.Status == Cancelling:
 		return Effects{}, nil
+	case j.Kind == KindTuning && j.Status.Terminal():
+		return Effects{}, Errorf(CodeInvalid, "", "Job has already completed: %s", j.ID) // OpenAI's, and a 400 as there
 	case j.Status.Terminal(), j.Status == Finalizing:
 		return Effects{}, Errorf(CodeConflict, "", "Cannot cancel a %s with status '%s'.", j.Kind, j.Status)
-	case j.Kind == KindGeneration:
-		return Effects{Events: []EventType{j.end(Cancelled, now)}}, nil
+	case j.Kind.OneCall():
+		fx := Effects{Events: []EventType{j.end(Cancelled, now)}}
+		if j.Remote.Job != "" { // the provider is to know
+			j.Due(now)
+		}
+		return fx, nil
+	case j.Kind == KindTuning:
+		return j.cancelTuning(now)
 	}
 	j.Status, j.Ending, j.CancellingAt = Cancelling, Cancelled, now
 	j.Due(now)

@@ -17,6 +17,7 @@ const (
 	CodeInvalid      Code = "invalid_request" // shown with code null, as OpenAI does
 	CodeNotFound     Code = "not_found"
 	CodeModel        Code = "model_not_found"
+	CodePrevious     Code = "previous_response_not_found"
 	CodeConflict     Code = "conflict" // a settled state: sending it again changes nothing
 	CodeInFlight     Code = "idempotency_key_in_flight"
 	CodeKeyReused    Code = "idempotency_key_reused"

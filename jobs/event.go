@@ -45,17 +45,22 @@ func (s *Snapshot) event(typ EventType, now Time, limits EventLimits) Event {
 		return e
 	}
 	small := *s
-	small.Result, small.Errors = nil, nil
+	small.Result, small.Errors, small.Response = nil, nil, nil
 	fields := small.fields(now)
 	fields.Omitted, fields.ResultURL = true, limits.PublicURL+"/v1/jobs/"+s.ID
 	return small.fact(typ, now).freeze(fields)
 }
 
+// fact says what happened. A new model is a new name: whoever keeps a list of models has an old one.
 func (s *Snapshot) fact(typ EventType, now Time) Fact {
-	return Fact{
+	f := Fact{
 		ProjectID: s.ProjectID, Type: typ, JobID: s.ID, Model: s.Model, SubjectID: s.ID, Sequence: s.Sequence,
 		Scope: ScopeKey, Object: s.Object(), At: now,
 	}
+	if typ == TuningSucceeded {
+		f.Scope, f.Keys = ScopeNamespace, []string{s.ID, s.Tuning.Model}
+	}
+	return f
 }
 
 // fields are what a generation's events show at the top, for receivers that look no further.

@@ -145,20 +145,20 @@ func TestGenerationEventBodies(t *testing.T) {
 	}{
 		{"completed", GenerationCompleted, `y\"es`, func(t *testing.T) (Snapshot, EventType) {
 			s := someGeneration(InProgress)
-			answer := providers.Answer{Body: []byte(` { "choices":[{"message":{"content":"y\"es"}}], "big":9007199254740993 } `)}
-			fx, err := s.generated(answer, nil, noon)
+			got := &product{result: []byte(` { "choices":[{"message":{"content":"y\"es"}}], "big":9007199254740993 } `)}
+			fx, err := s.generated(got, nil, noon)
 			s.Result = fx.Result
 			return s, must(t)(fx, err)
 		}},
 		{"completed without text", GenerationCompleted, "", func(t *testing.T) (Snapshot, EventType) {
 			s := someGeneration(InProgress)
-			fx, err := s.generated(providers.Answer{Body: []byte(`{"choices":[{"message":{"content":null}}]}`)}, nil, noon)
+			fx, err := s.generated(&product{result: []byte(`{"choices":[{"message":{"content":null}}]}`)}, nil, noon)
 			s.Result = fx.Result
 			return s, must(t)(fx, err)
 		}},
 		{"failed", GenerationFailed, "", func(t *testing.T) (Snapshot, EventType) {
 			s := someGeneration(InProgress)
-			typ := must(t)(s.generated(providers.Answer{}, refused, noon))
+			typ := must(t)(s.generated(nil, refused, noon))
 			return s, typ
 		}},
 		{"cancelled", GenerationCancelled, "", func(t *testing.T) (Snapshot, EventType) {

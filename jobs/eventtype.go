@@ -12,9 +12,8 @@ type EventType string
 
 // The types that jobs and files fire.
 //
-// There is no file.updated, since a file never changes, and no generation.progress, since a call that is not streamed
-// has nothing to tell before its end. A filter for a type that never fires would wait in silence, so such types are not
-// known here until something fires them.
+// There is no file.updated, since a file never changes. A filter for a type that never fires would wait in silence, so
+// such types are not known here until something fires them.
 const (
 	BatchCreated    EventType = "batch.created"
 	BatchInProgress EventType = "batch.in_progress"
@@ -25,9 +24,22 @@ const (
 	BatchCancelled  EventType = "batch.cancelled"
 
 	GenerationInProgress EventType = "generation.in_progress"
+	GenerationProgress   EventType = "generation.progress" // of a streamed call
 	GenerationCompleted  EventType = "generation.completed"
 	GenerationFailed     EventType = "generation.failed"
 	GenerationCancelled  EventType = "generation.cancelled"
+
+	ResponseCompleted  EventType = "response.completed"
+	ResponseFailed     EventType = "response.failed"
+	ResponseCancelled  EventType = "response.cancelled"
+	ResponseIncomplete EventType = "response.incomplete"
+
+	TuningCreated   EventType = "fine_tuning.job.created"
+	TuningRunning   EventType = "fine_tuning.job.running"
+	TuningProgress  EventType = "fine_tuning.job.progress"
+	TuningSucceeded EventType = "fine_tuning.job.succeeded"
+	TuningFailed    EventType = "fine_tuning.job.failed"
+	TuningCancelled EventType = "fine_tuning.job.cancelled"
 
 	FileCreated EventType = "file.created"
 	FileDeleted EventType = "file.deleted" // by a client, or because its time had passed
@@ -37,7 +49,9 @@ const (
 func EventTypes() []EventType {
 	return []EventType{
 		BatchCreated, BatchInProgress, BatchProgress, BatchCompleted, BatchFailed, BatchExpired, BatchCancelled,
-		GenerationInProgress, GenerationCompleted, GenerationFailed, GenerationCancelled,
+		GenerationInProgress, GenerationProgress, GenerationCompleted, GenerationFailed, GenerationCancelled,
+		ResponseCompleted, ResponseFailed, ResponseCancelled, ResponseIncomplete,
+		TuningCreated, TuningRunning, TuningProgress, TuningSucceeded, TuningFailed, TuningCancelled,
 		FileCreated, FileDeleted,
 	}
 }
@@ -45,10 +59,13 @@ func EventTypes() []EventType {
 // Terminal tells whether the event ends its job; those are what a webhook without a filter gets. What happens to a file
 // or an endpoint ends no job.
 func (t EventType) Terminal() bool {
-	kind, state, _ := strings.Cut(string(t), ".")
-	switch Kind(kind) {
-	case KindBatch, KindGeneration:
-		return Status(state).Terminal()
+	at := strings.LastIndexByte(string(t), '.')
+	if at < 0 || !Status(t[at+1:]).Terminal() {
+		return false
+	}
+	switch t[:at] {
+	case "batch", "generation", "response", "fine_tuning.job":
+		return true
 	}
 	return false
 }

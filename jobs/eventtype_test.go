@@ -11,11 +11,13 @@ import (
 func TestEventTypes(t *testing.T) {
 	t.Parallel()
 	all := EventTypes()
-	require.Len(t, all, 13)
-	require.Len(t, slices.Compact(slices.Sorted(slices.Values(all))), 13)
+	require.Len(t, all, 24)
+	require.Len(t, slices.Compact(slices.Sorted(slices.Values(all))), 24)
 	for kind, ends := range map[Kind][]Status{
 		KindBatch:      {Completed, Failed, Expired, Cancelled},
 		KindGeneration: {Completed, Failed, Cancelled},
+		KindResponse:   {Completed, Failed, Cancelled, Incomplete},
+		KindTuning:     {Succeeded, Failed, Cancelled},
 	} {
 		for _, s := range ends {
 			j := Job{Kind: kind}
@@ -36,6 +38,7 @@ func TestTerminalEvents(t *testing.T) {
 	}
 	require.Equal(t, []EventType{
 		BatchCompleted, BatchFailed, BatchExpired, BatchCancelled, GenerationCompleted, GenerationFailed, GenerationCancelled,
+		ResponseCompleted, ResponseFailed, ResponseCancelled, ResponseIncomplete, TuningSucceeded, TuningFailed, TuningCancelled,
 	}, ends)
 }
 

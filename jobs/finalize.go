@@ -79,22 +79,26 @@ func (j *Job) finalized(output, errs *File, seen *Job, never int64, now Time) (E
 	return fx, nil
 }
 
-// writeErrors writes the error file: failed lines, and where the batch ends early those that were never started.
+// writeErrors writes the error file: failed lines, and where the batch ends early those that were never started, each
+// with its request.
 func (r *Runner) writeErrors(ctx context.Context, j *Job) (*File, int64, error) {
-	if j.Ending == Completed {
-		return r.writeFailed(ctx, j)
+	if j.Completed == j.Total {
+		return nil, 0, nil
 	}
 	in, err := r.input(ctx, j)
-	if errors.Is(err, fs.ErrNotExist) { // without the input's bytes nobody can name the lines that are left
+	if errors.Is(err, fs.ErrNotExist) { // without the input's bytes nobody can name the lines that are left, nor what was asked
 		return r.writeFailed(ctx, j)
 	}
 	if err != nil {
 		return nil, 0, err
 	}
 	defer in.Close()
-	rest := &restLines{input: newLineReader(in, 0, 0), pages: r.allPages(ctx, j.Ref()), code: "batch_" + string(j.Ending), message: restMessages[j.Ending]}
-	f, err := r.write(ctx, j, "errors", j.Completed < j.Total, rest)
-	return f, rest.never, err
+	lines := &errorLines{job: j, input: newLineReader(in, 0, 0), pages: r.allPages(ctx, j.Ref())}
+	if j.Ending == Completed {
+		lines.pages = r.pages(ctx, j.Ref(), false)
+	}
+	f, err := r.write(ctx, j, "errors", true, lines)
+	return f, lines.never, err
 }
 
 func (r *Runner) writeFailed(ctx context.Context, j *Job) (*File, int64, error) {
@@ -103,11 +107,11 @@ func (r *Runner) writeFailed(ctx context.Context, j *Job) (*File, int64, error) 
 }
 
 func (r *Runner) input(ctx context.Context, j *Job) (io.ReadCloser, error) {
-	blob, err := r.Store.InputBlob(ctx, Ref{j.ProjectID, j.InputFileID})
+	f, err := r.Store.InputFile(ctx, Ref{j.ProjectID, j.InputFileID})
 	if err != nil {
 		return nil, err
 	}
-	return r.Blobs.Open(ctx, blob, 0)
+	return r.Blobs.Open(ctx, f.Blob, 0)
 }
 
 // restMessages are what lines that were never started say (OpenAI's sentence for an expired batch).

@@ -12,33 +12,64 @@ import (
 
 // generate makes one attempt at a generation's call. A retry is a later due time in its row.
 func (r *Runner) generate(ctx context.Context, j Job) error {
+	provider, err := r.route(ctx, j.ProjectID, j.Model)
+	if failed := providers.AsError(err); failed != nil {
+		return r.settle(ctx, j, func(now *Job) (Effects, error) { return now.generated(nil, failed, At(r.Now())) })
+	}
+	if err != nil {
+		return err
+	}
+	if media, ok := provider.Media(j.Path); ok {
+		return r.media(ctx, provider, media, j)
+	}
+	if j.Status.Terminal() {
+		return r.rest(ctx, j)
+	}
 	body, err := r.Store.Request(ctx, j.Ref())
 	if err != nil {
 		return err
 	}
-	provider, err := r.Router.Route(j.Model)
-	if err != nil {
-		return r.settle(ctx, j, func(now *Job) (Effects, error) {
-			return now.generated(providers.Answer{}, providers.AsError(err), At(r.Now()))
-		})
-	}
-	turn := providers.Turn{Project: j.ProjectID, Job: j.ID}
-	slot, err := provider.Limiter(j.Model).Acquire(ctx, turn, patience)
-	var busy *providers.BusyError
-	if errors.As(err, &busy) {
-		return r.settle(ctx, j, func(now *Job) (Effects, error) { return now.wait(At(busy.Until)) })
-	}
-	if err != nil {
+	slot, err := r.slot(ctx, provider, j)
+	if slot == nil {
 		return err
 	}
-	answer, err := provider.Do(ctx, providers.Request{Path: j.Path, Model: j.Model, Body: body})
+	answer, err := r.call(ctx, provider, j, body)
 	failed := providers.AsError(err)
 	outage := slot.Release(failed, answer.Usage)
 	if failed != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
-	decide := decideGeneration(provider, j, answer, failed, outage, r.Now)
-	return r.settle(ctx, j, decide)
+	if failed == nil && err != nil {
+		return err
+	}
+	return r.outcome(ctx, provider, j, answer, failed, outage)
+}
+
+// slot takes a slot of the model's limiter. Without one the job has been given back until there may be one.
+func (r *Runner) slot(ctx context.Context, p *providers.Provider, j Job) (*providers.Slot, error) {
+	slot, err := p.Limiter(j.Model).Acquire(ctx, j.turn(), patience)
+	var busy *providers.BusyError
+	if errors.As(err, &busy) {
+		return nil, r.settle(ctx, j, func(now *Job) (Effects, error) { return now.wait(At(busy.Until), blockedBy(busy.Reason)) })
+	}
+	return slot, err
+}
+
+// turn is the job's place among those who wait for a slot.
+func (j *Job) turn() providers.Turn {
+	return providers.Turn{Project: j.ProjectID, Job: j.ID, Priority: j.Priority.Rank()}
+}
+
+// outcome keeps what came of a call: the answer, whatever form it has, or the end, or a later try.
+func (r *Runner) outcome(ctx context.Context, p *providers.Provider, j Job, answer providers.Answer, failed *providers.Error, outage bool) error {
+	if failed != nil {
+		return r.settle(ctx, j, decideGeneration(p, j, failed, outage, r.Now))
+	}
+	got, err := r.product(ctx, j, answer)
+	if err != nil {
+		return err
+	}
+	return r.settle(ctx, j, func(j *Job) (Effects, error) { return j.generated(got, nil, At(r.Now())) })
 }
 
 // settle records an outcome, insisting: the call has been paid for.
@@ -47,36 +78,50 @@ func (r *Runner) settle(ctx context.Context, j Job, move func(*Job) (Effects, er
 	return nil
 }
 
+// rest leaves a job with which nothing is to be done.
+func (r *Runner) rest(ctx context.Context, j Job) error {
+	return r.move(ctx, j, func(j *Job) (Effects, error) {
+		j.Rest()
+		return Effects{}, nil
+	})
+}
+
 // longestWait is how long a generation may wait for a provider that refuses everybody: as long as OpenAI gives a batch.
 const longestWait = 24 * time.Hour
 
-// decideGeneration picks the move that an outcome leads to: the end, a wait that is no try, or another try.
-func decideGeneration(p *providers.Provider, j Job, answer providers.Answer, failed *providers.Error, outage bool, clock func() time.Time) func(*Job) (Effects, error) {
+// decideGeneration picks the move that a failed call leads to: a wait that is no try, another try, or the end.
+func decideGeneration(p *providers.Provider, j Job, failed *providers.Error, outage bool, clock func() time.Time) func(*Job) (Effects, error) {
 	now := clock()
-	if failed == nil {
-		return func(j *Job) (Effects, error) { return j.generated(answer, nil, At(now)) }
-	}
 	so := tries{Refusals: j.Refusals}
-	if so.refused(failed, outage) && At(now) < j.CreatedAt.Add(longestWait) {
+	if so.refused(failed, outage) && At(now) < max(j.CreatedAt, j.RunAt).Add(longestWait) {
 		delay, _ := p.Retry(failed, 1)
 		return func(j *Job) (Effects, error) {
 			j.Refusals++
-			return j.wait(At(now.Add(delay)))
+			return j.wait(At(now.Add(delay)), refusal(failed))
 		}
 	}
 	if delay, again := p.Retry(failed, j.Tries+1); again {
 		return func(j *Job) (Effects, error) { return j.retry(At(now.Add(delay))) }
 	}
-	return func(j *Job) (Effects, error) { return j.generated(answer, failed, At(now)) }
+	return func(j *Job) (Effects, error) { return j.generated(nil, failed, At(now)) }
+}
+
+// refusal is what a job waits for whose call was none of its own failures.
+func refusal(failed *providers.Error) Blocked {
+	if failed.Kind == providers.RateLimited {
+		return BlockedByRateLimit
+	}
+	return BlockedByProvider
 }
 
 // wait gives the job back until a limit opens: waiting is no try.
-func (j *Job) wait(until Time) (Effects, error) {
+func (j *Job) wait(until Time, why Blocked) (Effects, error) {
 	if j.Status != InProgress {
 		return Effects{}, ErrStale
 	}
 	j.Claims = 0
 	j.Due(until)
+	j.block(why, until)
 	return Effects{}, nil
 }
 
@@ -91,8 +136,8 @@ func (j *Job) retry(at Time) (Effects, error) {
 	return Effects{}, nil
 }
 
-// generated ends a generation with its answer, or with the reason why there is none.
-func (j *Job) generated(a providers.Answer, failed *providers.Error, now Time) (Effects, error) {
+// generated ends a generation with what it has produced, or with the reason why there is nothing.
+func (j *Job) generated(got *product, failed *providers.Error, now Time) (Effects, error) {
 	if j.Status != InProgress {
 		return Effects{}, ErrStale
 	}
@@ -101,8 +146,13 @@ func (j *Job) generated(a providers.Answer, failed *providers.Error, now Time) (
 		j.Failed, j.Errors = 1, encode(failureOf(failed))
 		return Effects{Events: []EventType{j.end(Failed, now)}}, nil
 	}
-	j.Completed, j.Usage = 1, a.Usage
-	return Effects{Events: []EventType{j.end(Completed, now)}, Result: a.Body}, nil
+	j.Completed, j.Usage = 1, got.usage
+	fx := Effects{Result: got.result}
+	if got.file != nil {
+		j.OutputFileID, fx.Files = got.file.ID, []File{*got.file}
+	}
+	fx.Events = []EventType{j.end(Completed, now)}
+	return fx, nil
 }
 
 // maxErrorBody bounds how much of a provider's own error is shown in a job: events carry it.

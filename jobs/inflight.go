@@ -75,6 +75,8 @@ func (f *inFlight) alone() bool {
 	return len(f.works) <= 1
 }
 
+func always(Status) bool { return true }
+
 func unlessEnded(s Status) bool { return s != "" && !s.Terminal() }
 
 func whileInProgress(s Status) bool { return s == InProgress }

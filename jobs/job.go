@@ -22,14 +22,29 @@ type Kind string
 // The kinds of jobs.
 const (
 	KindBatch      Kind = "batch"
-	KindGeneration Kind = "generation"
+	KindGeneration Kind = "generation"  // one model call
+	KindResponse   Kind = "response"    // one model call with the life and the events of OpenAI's background responses
+	KindTuning     Kind = "fine_tuning" // a model made from examples, at a provider
 )
+
+// event is the type of the event that says that a job of the kind has got into a state.
+func (k Kind) event(s Status) EventType {
+	if k == KindTuning {
+		return EventType("fine_tuning.job." + string(s))
+	}
+	return EventType(string(k) + "." + string(s))
+}
+
+// OneCall tells whether a job of the kind is one call to a model, which a worker makes as soon as it is claimed.
+func (k Kind) OneCall() bool { return k == KindGeneration || k == KindResponse }
 
 // Status is a job's state, in OpenAI's words.
 //
 //	batch:       validating → in_progress → finalizing → completed
 //	             validating → failed; in_progress → finalizing → expired; any of the first two → cancelling → cancelled
 //	generation:  queued → in_progress → completed | failed; queued, in_progress → cancelled
+//	response:    as a generation, and in_progress → incomplete
+//	fine_tuning: validating_files → queued → running → succeeded | failed; queued, running ↔ paused; → cancelled
 type Status string
 
 // The states of jobs.
@@ -43,12 +58,18 @@ const (
 	Failed     Status = "failed"
 	Expired    Status = "expired"
 	Cancelled  Status = "cancelled"
+	Incomplete Status = "incomplete" // an answer that was cut: a limit of tokens, a content filter
+
+	ValidatingFiles Status = "validating_files"
+	Running         Status = "running"
+	Paused          Status = "paused"
+	Succeeded       Status = "succeeded"
 )
 
 // Terminal tells whether nothing can follow.
 func (s Status) Terminal() bool {
 	switch s {
-	case Completed, Failed, Expired, Cancelled:
+	case Completed, Failed, Expired, Cancelled, Incomplete, Succeeded:
 		return true
 	}
 	return false
@@ -111,7 +132,7 @@ func (w *Work) Rest() { w.Owner, w.DueAt, w.WakeAt = "", 0, 0 }
 // Job is one row of work of any kind. Fields that a kind does not use stay zero.
 type Job struct {
 	ProjectID string
-	ID        string // batch_…, gen_…
+	ID        string // batch_…, gen_…, resp_…, ftjob-…
 	Kind      Kind
 	Status    Status
 	Ending    Status // where finalizing and cancelling lead: completed, expired or cancelled
@@ -119,7 +140,12 @@ type Job struct {
 	Model     string
 	Metadata  json.RawMessage
 
-	InputFileID      string
+	Priority Priority
+	RunAt    Time // not before; zero for at once
+
+	RetryOf          string // the ended batch whose answers this one takes over, and whose other lines it runs again
+	InputFileID      string // of a batch, the training file of a fine-tuning, or what a call uploads to its model
+	ValidationFileID string // of a fine-tuning
 	OutputFileID     string
 	ErrorFileID      string
 	CompletionWindow string
@@ -127,7 +153,8 @@ type Job struct {
 	Total            int64 // lines; one for a generation
 	Completed        int64
 	Failed           int64
-	Errors           json.RawMessage // batch: the entries of errors.data; generation: its error
+	Copied           int64           // of Completed: lines that a retried batch took over from the one before
+	Errors           json.RawMessage // batch: the entries of errors.data; others: the error
 	providers.Usage
 
 	Refusals   int             // a generation's failed calls that were no tries of its own
@@ -135,7 +162,13 @@ type Job struct {
 	WebhookIDs Texts           // IDs of the registered endpoints that the submission named
 	Sequence   int64           // events so far
 
-	ProgressAt   Time  // when a batch's last batch.progress fired
+	BlockedBy    Blocked // why it waits, where that is known
+	BlockedUntil Time    // when that ends; zero where no time is known
+
+	Remote Remote  // what it has at its provider
+	Tuning *Tuning // a fine-tuning's own facts
+
+	ProgressAt   Time  // when its last event of progress fired
 	ProgressStep int64 // the tenths that it told, 0 to 9
 
 	CreatedAt    Time
@@ -156,13 +189,19 @@ func (j *Job) Ref() Ref { return Ref{j.ProjectID, j.ID} }
 func (j *Job) end(s Status, now Time) EventType {
 	j.Status, j.EndedAt = s, now
 	j.Rest()
-	return EventType(string(j.Kind) + "." + string(s))
+	j.unblock()
+	return j.Kind.event(s)
 }
 
 // Snapshot is a job at one moment with all that reads show of it.
 type Snapshot struct {
 	Job
-	Result []byte // a generation's answer, the provider's body verbatim; nil until completed
+	Result []byte // a single call's answer, the provider's body verbatim; nil until completed
+
+	Response *Response // what a response repeats of its request; nil in lists
+
+	Position int64 // its place among what waits, from 1; zero where nobody asked
+	Typical  Time  // how long calls like it took lately, in milliseconds; zero where nobody asked or none is known
 }
 
 // Webhook is the receiver that a client names on one submission. Its URL, method and headers are frozen there.

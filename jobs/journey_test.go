@@ -37,6 +37,9 @@ type exchange struct {
 	answer  func(w http.ResponseWriter, r *http.Request)
 	now     func() time.Time
 	owner   string
+
+	registry *providers.Registry
+	limits   jobs.Limits
 }
 
 // nobody wakes nobody: rows are found by the sweeper alone.
@@ -56,7 +59,7 @@ func newExchange(t *testing.T) *exchange {
 	}))
 	t.Cleanup(upstream.Close)
 	registry, err := providers.New(providers.Options{Providers: []providers.Config{{
-		Name: "up", BaseURL: upstream.URL + "/v1", Models: []string{"m*"}, Concurrency: 8, Timeout: 10 * time.Second, Retries: 1,
+		Name: "up", BaseURL: upstream.URL + "/v1", Models: []string{"m*", "sim-*"}, Concurrency: 8, Timeout: 10 * time.Second, Retries: 1,
 	}}})
 	require.NoError(t, err)
 	t.Cleanup(registry.Close)
@@ -73,6 +76,7 @@ func newExchange(t *testing.T) *exchange {
 	x.service = jobs.NewService(jobs.ServiceOptions{
 		Records: x.store, Blobs: x.files, Router: registry, Waker: nobody{}, Watchers: jobs.NewWatchers(), Limits: limits, Now: clock,
 	})
+	x.registry, x.limits = registry, limits
 	x.restart(registry, limits, clock)
 	return x
 }
@@ -100,7 +104,7 @@ func (x *exchange) sweep() int {
 	for _, lane := range []struct {
 		due  func(context.Context, int) ([]string, error)
 		work func(context.Context, []string)
-	}{{x.store.DueBatches, x.runner.WorkJobs}, {x.store.DueGenerations, x.runner.WorkJobs}, {x.store.DueShards, x.runner.WorkShards}} {
+	}{{x.store.DueJobs, x.runner.WorkJobs}, {x.store.DueCalls, x.runner.WorkJobs}, {x.store.DueShards, x.runner.WorkShards}} {
 		refs, err := lane.due(ctx, 100)
 		require.NoError(x.t, err)
 		n += len(refs)
@@ -150,8 +154,8 @@ func (x *exchange) upload(text string) jobs.File {
 func (x *exchange) batch(text string) jobs.Ref {
 	x.t.Helper()
 	s, err := x.service.CreateBatch(x.t.Context(), jobs.NewBatch{
-		ProjectID: "default", InputFileID: x.upload(text).ID, Path: "/v1/chat/completions", CompletionWindow: "24h",
-		Webhook: &jobs.Webhook{URL: "https://example.com/hook", Method: "POST", Headers: map[string]string{"X-Token": "t"}},
+		InputFileID: x.upload(text).ID, Path: "/v1/chat/completions", CompletionWindow: "24h",
+		Submission: submitted(&jobs.Webhook{URL: "https://example.com/hook", Method: "POST", Headers: map[string]string{"X-Token": "t"}}),
 	})
 	require.NoError(x.t, err)
 	return s.Ref()
@@ -160,11 +164,16 @@ func (x *exchange) batch(text string) jobs.Ref {
 func (x *exchange) generation() jobs.Ref {
 	x.t.Helper()
 	s, err := x.service.CreateGeneration(x.t.Context(), jobs.NewGeneration{
-		ProjectID: "default", Path: "/v1/chat/completions", Model: "m1", Body: []byte(`{"model":"m1","messages":[]}`),
-		Webhook: &jobs.Webhook{URL: "https://example.com/hook", Method: "POST"},
+		Path: "/v1/chat/completions", Model: "m1", Body: []byte(`{"model":"m1","messages":[]}`),
+		Submission: submitted(&jobs.Webhook{URL: "https://example.com/hook", Method: "POST"}),
 	})
 	require.NoError(x.t, err)
 	return s.Ref()
+}
+
+// submitted is what every submission of these tests says beside its own.
+func submitted(w *jobs.Webhook) jobs.Submission {
+	return jobs.Submission{ProjectID: "default", Webhook: w}
 }
 
 func request(i int) string {

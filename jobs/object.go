@@ -30,10 +30,15 @@ type batchObject struct {
 	CancellingAt     *int64          `json:"cancelling_at"`
 	CancelledAt      *int64          `json:"cancelled_at"`
 	RequestCounts    requestCounts   `json:"request_counts"`
+	ETA              *int64          `json:"eta"`
+	BlockedBy        *blockedObject  `json:"blocked_by"`
+	RunAt            *int64          `json:"run_at"`
+	Priority         Priority        `json:"priority"`
 	Usage            *usageObject    `json:"usage"`
 	Metadata         json.RawMessage `json:"metadata"`
 	Webhook          json.RawMessage `json:"webhook"`
 	WebhookIDs       Texts           `json:"webhook_ids"`
+	RetryOf          *string         `json:"retry_of"`
 }
 
 type errorList struct {
@@ -73,6 +78,11 @@ type generationObject struct {
 	CompletedAt *int64          `json:"completed_at"`
 	FailedAt    *int64          `json:"failed_at"`
 	CancelledAt *int64          `json:"cancelled_at"`
+	ETA         *int64          `json:"eta"`
+	BlockedBy   *blockedObject  `json:"blocked_by"`
+	RunAt       *int64          `json:"run_at"`
+	Priority    Priority        `json:"priority"`
+	Progress    callProgress    `json:"progress"`
 	ModelOutput string          `json:"model_output"`
 	Result      json.RawMessage `json:"result"`
 	Error       json.RawMessage `json:"error"`
@@ -80,6 +90,12 @@ type generationObject struct {
 	Metadata    json.RawMessage `json:"metadata"`
 	Webhook     json.RawMessage `json:"webhook"`
 	WebhookIDs  Texts           `json:"webhook_ids"`
+}
+
+// callProgress says how far a single call is: the tokens that have come so far, or the share that its provider tells.
+type callProgress struct {
+	OutputTokens int64  `json:"output_tokens"`
+	Percent      *int64 `json:"percent"`
 }
 
 type jobObject struct {
@@ -91,6 +107,10 @@ type jobObject struct {
 	CreatedAt  int64           `json:"created_at"`
 	UpdatedAt  int64           `json:"updated_at"`
 	Progress   requestCounts   `json:"progress"`
+	ETA        *int64          `json:"eta"`
+	BlockedBy  *blockedObject  `json:"blocked_by"`
+	RunAt      *int64          `json:"run_at"`
+	Priority   Priority        `json:"priority"`
 	Usage      *usageObject    `json:"usage"`
 	Webhook    json.RawMessage `json:"webhook"`
 	WebhookIDs Texts           `json:"webhook_ids"`
@@ -101,8 +121,13 @@ type jobObject struct {
 // Object is the job as the route of its kind shows it: exactly what polling answers and what events carry.
 // The result is placed byte for byte (json.Marshal would compact and escape it).
 func (s *Snapshot) Object() []byte {
-	if s.Kind == KindBatch {
+	switch s.Kind {
+	case KindBatch:
 		return s.batch()
+	case KindTuning:
+		return s.tuning()
+	case KindResponse:
+		return s.response()
 	}
 	return splice(encode(s.generation()), "result", s.Result)
 }
@@ -112,12 +137,14 @@ func (s *Snapshot) Wrapped() []byte {
 	return splice(encode(jobObject{
 		ID: s.ID, Object: "job", Kind: s.Kind, Status: s.Status, Model: orNull(s.Model),
 		CreatedAt: s.CreatedAt.Unix(), UpdatedAt: s.ChangedAt.Unix(),
-		Progress: s.counts(), Usage: s.usage(), Webhook: s.Webhook, WebhookIDs: s.webhookIDs(),
+		Progress: s.counts(), ETA: s.eta(), BlockedBy: s.blocked(), RunAt: s.RunAt.unix(), Priority: s.Priority,
+		Usage: s.usage(), Webhook: s.Webhook, WebhookIDs: s.webhookIDs(),
 		Metadata: s.Metadata,
 	}), "detail", s.Object())
 }
 
-func (j *Job) batch() []byte {
+func (s *Snapshot) batch() []byte {
+	j := &s.Job
 	o := batchObject{
 		ID: j.ID, Object: "batch", Endpoint: j.Path, Model: orNull(j.Model), InputFileID: j.InputFileID,
 		CompletionWindow: j.CompletionWindow, Status: j.Status,
@@ -126,8 +153,9 @@ func (j *Job) batch() []byte {
 		FinalizingAt: j.FinalizingAt.unix(), CancellingAt: j.CancellingAt.unix(),
 		CompletedAt: j.endedAs(Completed), FailedAt: j.endedAs(Failed),
 		ExpiredAt: j.endedAs(Expired), CancelledAt: j.endedAs(Cancelled),
-		RequestCounts: j.counts(), Usage: j.usage(), Metadata: j.Metadata, Webhook: j.Webhook,
-		WebhookIDs: j.webhookIDs(),
+		RequestCounts: j.counts(), ETA: s.eta(), BlockedBy: s.blocked(), RunAt: j.RunAt.unix(), Priority: j.Priority,
+		Usage: j.usage(), Metadata: j.Metadata, Webhook: j.Webhook,
+		WebhookIDs: j.webhookIDs(), RetryOf: orNull(j.RetryOf),
 	}
 	if len(j.Errors) > 0 {
 		o.Errors = &errorList{Object: "list", Data: j.Errors}
@@ -140,18 +168,32 @@ func (s *Snapshot) generation() generationObject {
 		ID: s.ID, Object: "generation", Status: s.Status, Model: s.Model,
 		CreatedAt: s.CreatedAt.Unix(), StartedAt: s.StartedAt.unix(), CompletedAt: s.endedAs(Completed),
 		FailedAt: s.endedAs(Failed), CancelledAt: s.endedAs(Cancelled), ModelOutput: s.ModelOutput(),
-		Error: s.Errors, Usage: s.usage(), Metadata: s.Metadata, Webhook: s.Webhook,
+		ETA: s.eta(), BlockedBy: s.blocked(), RunAt: s.RunAt.unix(), Priority: s.Priority,
+		Progress: callProgress{s.OutputTokens, s.percent()},
+		Error:    s.Errors, Usage: s.usage(), Metadata: s.Metadata, Webhook: s.Webhook,
 		WebhookIDs: s.webhookIDs(),
 	}
 }
 
+// percent is nil where nobody tells one.
+func (j *Job) percent() *int64 {
+	if j.ProgressStep == 0 {
+		return nil
+	}
+	return &j.ProgressStep
+}
+
+// outputs are where the answers of models have their text: chat, completions, responses, transcriptions.
+var outputs = []string{"choices.0.message.content", "choices.0.text", `output.#(type=="message").content.#(type=="output_text").text`, "text"}
+
 // ModelOutput is the answer's text: empty when there is none, or when it is not text.
 func (s *Snapshot) ModelOutput() string {
-	content := gjson.GetBytes(s.Result, "choices.0.message.content")
-	if content.Type != gjson.String {
-		return ""
+	for _, path := range outputs {
+		if text := gjson.GetBytes(s.Result, path); text.Type == gjson.String {
+			return text.String()
+		}
 	}
-	return content.String()
+	return ""
 }
 
 // webhookIDs is nil for none: the API says null, before the row was kept and after.

@@ -19,10 +19,25 @@ type failure struct {
 	Body       json.RawMessage `json:"body,omitempty"` // the provider's own words, where it gave JSON
 }
 
-// lineRequest takes the body out of a batch line, byte for byte.
+// lineRequest takes the request out of a batch line.
 func lineRequest(j Job, line []byte) providers.Request {
+	return providers.Request{Path: j.Path, Model: j.Model, Body: j.lineBody(line)}
+}
+
+// lineBody is a line's body byte for byte, but for its model where a retry has another.
+func (j *Job) lineBody(line []byte) []byte {
 	body := gjson.GetBytes(line, "body")
-	return providers.Request{Path: j.Path, Model: j.Model, Body: line[body.Index : body.Index+len(body.Raw)]}
+	raw := line[body.Index : body.Index+len(body.Raw)]
+	if j.RetryOf == "" || body.Get("model").String() == j.Model {
+		return raw
+	}
+	model := `"model":` + string(encode(j.Model))
+	return rawjson.Edit(raw, gjson.ParseBytes(raw), func(key string, _ gjson.Result) (text string, keep bool) {
+		if key == "model" {
+			return model, true
+		}
+		return "", true
+	})
 }
 
 // outcome is the line of the output or the error file that an answer, or its lack, makes (OpenAI's batch output).
@@ -58,12 +73,33 @@ func answered(customID string, a providers.Answer) []byte {
 	b = append(append(b, encode(a.RequestID)...), `,"body":`...)
 	at := len(b)
 	b = append(b, bytes.TrimSpace(a.Body)...)
-	for i := at; i < len(b); i++ {
-		if b[i] == '\n' || b[i] == '\r' {
+	inOneLine(b[at:])
+	return append(b, `},"error":null}`...)
+}
+
+// inOneLine turns the raw line ends of valid JSON, which stand between its tokens, into spaces.
+func inOneLine(b []byte) []byte {
+	for i, c := range b {
+		if c == '\n' || c == '\r' {
 			b[i] = ' '
 		}
 	}
-	return append(b, `},"error":null}`...)
+	return b
+}
+
+// withRequest adds the request to a line of an error file, so that the file can be submitted as it is. A line that would
+// be longer than a batch's input may have goes without.
+func (j *Job) withRequest(text, line []byte) []byte {
+	r := gjson.GetManyBytes(line, "method", "url")
+	body := j.lineBody(line)
+	b := make([]byte, 0, len(text)+len(body)+len(r[0].Raw)+len(r[1].Raw)+32)
+	b = append(append(b, text[:len(text)-1]...), `,"method":`...)
+	b = append(append(b, r[0].Raw...), `,"url":`...)
+	b = append(append(append(b, r[1].Raw...), `,"body":`...), body...)
+	if b = append(b, '}'); len(b) >= MaxLine { // its end counts too
+		return text
+	}
+	return b
 }
 
 // unanswered renders a line that has no answer.

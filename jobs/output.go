@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/tidwall/gjson"
@@ -85,34 +86,46 @@ func (o *oneSort) next() ([]byte, error) {
 	return l.Text, nil
 }
 
-// restLines are the failed outcomes and the lines of the input that have none, in the input's order.
-type restLines struct {
-	input         *lineReader
-	pages         *pages
-	code, message string
-	never         int64
+// errorLines are the failed outcomes of a batch, and where it ends early the lines of its input that have none, in the input's
+// order and each with the request that it answers.
+type errorLines struct {
+	job   *Job
+	input *lineReader
+	pages *pages // of failures, where the batch was not ended early: then a line without one has succeeded
+	never int64  // lines without an outcome so far
 }
 
-func (r *restLines) next() ([]byte, error) {
+func (e *errorLines) next() ([]byte, error) {
 	for {
-		line, _, err := r.input.next()
+		failed, err := e.pages.peek()
 		if err != nil {
 			return nil, err
 		}
-		if len(line) == 0 {
-			continue
+		if failed == nil && e.job.Ending == Completed {
+			return nil, io.EOF
 		}
-		l, err := r.pages.peek()
-		if err != nil {
+		line, _, err := e.input.next()
+		switch {
+		case errors.Is(err, io.EOF) && failed != nil: // the input is shorter than it was
+			e.pages.take()
+			if !failed.OK {
+				return failed.Text, nil
+			}
+		case err != nil:
 			return nil, err
-		}
-		if l == nil || l.Line != r.input.number {
-			r.never++
-			return unanswered(gjson.GetBytes(line, "custom_id").Raw, r.code, r.message), nil
-		}
-		r.pages.take()
-		if !l.OK {
-			return l.Text, nil
+		case len(line) == 0:
+		case failed != nil && failed.Line == e.input.number:
+			e.pages.take()
+			if !failed.OK {
+				return e.job.withRequest(failed.Text, line), nil
+			}
+		case e.job.Ending != Completed:
+			e.never++
+			return e.job.withRequest(e.unanswered(line), line), nil
 		}
 	}
+}
+
+func (e *errorLines) unanswered(line []byte) []byte {
+	return unanswered(gjson.GetBytes(line, "custom_id").Raw, "batch_"+string(e.job.Ending), restMessages[e.job.Ending])
 }

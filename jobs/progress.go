@@ -15,6 +15,7 @@ func (j *Job) Needs(fresh Tally, now Time) bool {
 // Answered adds outcomes that are new to the batch's counters. The last ones of a running batch move it on to the
 // writing of its files; others may tell its progress.
 func (j *Job) Answered(fresh Tally, now Time) Effects {
+	j.unblock()
 	j.Completed += fresh.Completed
 	j.Failed += fresh.Failed
 	j.Usage = j.Usage.Add(fresh.Usage) //nolint:staticcheck // j.Add would hide what is added

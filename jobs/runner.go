@@ -22,8 +22,10 @@ type Store interface {
 	Request(ctx context.Context, ref Ref) ([]byte, error)
 	// File reads a file's facts; CodeNotFound when it is unknown or deleted.
 	File(ctx context.Context, ref Ref) (File, error)
-	// InputBlob finds the bytes of a job's input, also when its file has been deleted meanwhile.
-	InputBlob(ctx context.Context, ref Ref) (string, error)
+	// InputFile reads a job's input file, also when it has been deleted meanwhile: its bytes stay for the job.
+	InputFile(ctx context.Context, ref Ref) (File, error)
+	ModelRecords
+	ResponseStore
 
 	// RecordLines keeps the first outcome of each line of a batch that has not ended, moves the batch's counters by
 	// the rows that are new, and moves it on where it Needs that: to finalizing with its last line, or with an event.
@@ -32,10 +34,13 @@ type Store interface {
 	DoneLines(ctx context.Context, job Ref, first, last int64) (map[int64]bool, error)
 	// Lines reads outcomes in the file's order, at most 1,000 rows or 8 MiB.
 	Lines(ctx context.Context, q LineQuery) ([]Line, error)
+	// CopyLines keeps a page of one batch's successes, after a line, as another's: those that the other has no outcome for
+	// yet. It gives the page's last line and how many lines it has; none is the end.
+	CopyLines(ctx context.Context, from, to Ref, after int64) (last, n int64, err error)
 	// FinishShard ends a shard and makes the batch's next one due.
 	FinishShard(ctx context.Context, s Shard, now Time) (Woken, error)
-	// ReturnShard gives a shard back until due, with its retries.
-	ReturnShard(ctx context.Context, s Shard, due Time) error
+	// ReturnShard gives a shard back until due, with its retries; its batch says why.
+	ReturnShard(ctx context.Context, s Shard, due Time, why Blocked) error
 	// HeldShards counts a batch's shards that somebody works on.
 	HeldShards(ctx context.Context, job Ref) (int, error)
 	// Statuses reads the states of jobs.
@@ -105,7 +110,11 @@ func (r *Runner) WorkJobs(ctx context.Context, texts []string) {
 
 func (r *Runner) workJob(ctx context.Context, j Job) {
 	r.Watchers.Ring(j.Ref())
-	calls, leave := r.inFlight.enter(ctx, j.Ref(), unlessEnded)
+	wanted := unlessEnded
+	if j.Status.Terminal() { // work that its end has left, at its provider
+		wanted = always
+	}
+	calls, leave := r.inFlight.enter(ctx, j.Ref(), wanted)
 	defer leave()
 	err := r.step(calls, j)
 	switch {
@@ -123,10 +132,14 @@ func (r *Runner) workJob(ctx context.Context, j Job) {
 // step does what the job's state asks for.
 func (r *Runner) step(ctx context.Context, j Job) error {
 	switch {
-	case j.Claims > MaxClaims:
+	case j.Claims > MaxClaims && !j.Status.Terminal():
 		return r.move(ctx, j, func(now *Job) (Effects, error) { return now.giveUp(At(r.Now())) })
 	case j.Kind == KindGeneration:
 		return r.generate(ctx, j)
+	case j.Kind == KindResponse:
+		return r.respond(ctx, j)
+	case j.Kind == KindTuning:
+		return r.tune(ctx, j)
 	case j.Status == Validating:
 		return r.validate(ctx, j)
 	case j.Status == InProgress:
@@ -139,9 +152,12 @@ func (r *Runner) step(ctx context.Context, j Job) error {
 // giveUp ends a job that was claimed again and again without an outcome.
 func (j *Job) giveUp(now Time) (Effects, error) {
 	message := fmt.Sprintf("Work on this job was begun %d times and never came to an end; it is not tried again.", MaxClaims)
-	if j.Kind == KindBatch {
+	switch j.Kind {
+	case KindBatch:
 		j.Errors = encode([]LineError{{Code: "claimed_too_often", Message: message}})
-	} else {
+	case KindTuning:
+		j.Errors = encode(tuningError{Code: "claimed_too_often", Message: message})
+	default:
 		j.Errors = encode(failure{Code: "claimed_too_often", Message: message})
 		j.Failed = 1
 	}
@@ -157,6 +173,9 @@ func (r *Runner) move(ctx context.Context, held Job, move func(*Job) (Effects, e
 		}
 		return move(j)
 	})
+	if IsCode(err, CodeNotFound) { // deleted meanwhile: nobody wants its outcome
+		return ErrStale
+	}
 	if err != nil {
 		return err
 	}

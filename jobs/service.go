@@ -18,10 +18,13 @@ type Records interface {
 	// reads it.
 	DeleteFile(ctx context.Context, ref Ref, now Time) (blob string, err error)
 
-	// CreateJob commits a job with its webhook, body and events. The answer goes out after it, never before.
+	// CreateJob commits a job with its webhook, body, file and events. The answer goes out after it, never before.
 	CreateJob(ctx context.Context, n NewJob) (Woken, error)
 	Job(ctx context.Context, ref Ref) (Snapshot, error)
 	Mover
+	UploadRecords
+	ModelRecords
+	ResponseRecords
 }
 
 // Mover changes a job by compare-and-set: move sees the row as it stands, in the transaction that will write it, and
@@ -33,10 +36,14 @@ type Mover interface {
 // Effects are the facts that commit together with a job's new state.
 type Effects struct {
 	Events []EventType
-	Result []byte  // a generation's answer
-	Files  []File  // a batch's output and error file; each fires its FileCreated
+	Result []byte  // a single call's answer
+	Files  []File  // what the job has produced; each fires its FileCreated
 	Shards []Shard // the index of a validated batch; replaces what stood there
 	Hush   bool    // the batch's shards are not to be woken any more
+
+	Log         []TuningEvent // of a fine-tuning; those of its provider that stand there already are left out
+	Checkpoints []Checkpoint  // the same
+	Model       *Model        // that a fine-tuning has made
 }
 
 // Blobs is where the bytes are.
@@ -51,14 +58,19 @@ type Blobs interface {
 // Router finds the provider of a model.
 type Router interface {
 	Route(model string) (*providers.Provider, error)
+	Provider(name string) (*providers.Provider, bool)
+	Providers() []*providers.Provider
 }
 
 // Limits bound what is accepted.
 type Limits struct {
 	BatchLines int   // lines of one batch
 	BatchBytes int64 // bytes of a batch's input file
-	FileBytes  int64 // bytes of any upload
+	FileBytes  int64 // bytes of a file that comes in one request
 	ShardLines int   // lines that are claimed together
+
+	UploadBytes     int64 // bytes of a file that comes in parts
+	UploadPartBytes int64 // bytes of each part
 }
 
 // ServiceOptions are the parts a Service works with.
@@ -98,15 +110,37 @@ type JobQuery struct {
 	Status    Status // empty for all
 	After     string // ID of the last one seen
 	Limit     int
+
+	Metadata   map[string]string // pairs that a job's metadata must hold, all of them; nil for any
+	NoMetadata bool              // those without metadata alone
+}
+
+// PartQuery asks for a page of what belongs to one job.
+type PartQuery struct {
+	Job   Ref
+	After string // ID of the last one seen
+	Limit int
+}
+
+// ResultQuery asks for a page of a batch's outcomes, in the order in which they were kept: it never changes, and what is
+// new comes last.
+type ResultQuery struct {
+	Job   Ref
+	After int64 // the place of the last one read; zero to begin
+	Skip  int64 // and so many more
 }
 
 // NewJob is all that a submission commits.
 type NewJob struct {
 	Job         Job
-	Webhook     *Webhook     // the receiver it names, if any
-	Body        []byte       // a generation's request body, as it goes to the provider
+	Webhook     *Webhook // the receiver it names, if any
+	Body        []byte   // the request body as it goes to the provider; nil for a batch
+	Log         []TuningEvent
+	File        *File        // that the submission brought along; it fires its FileCreated
+	Response    *Response    // of a response
 	Events      []EventType  // fired by the creation itself
 	Idempotency *Idempotency // with Answer, if the client gave a key
+	AsJob       bool         // the client is answered as GET /v1/jobs/{id} answers
 	Answer      []byte       // what the client is answered, kept with the key
 }
 

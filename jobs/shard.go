@@ -11,7 +11,8 @@ type Shard struct {
 	FirstLine int64 // from 1
 	Lines     int64 // lines that are requests; blank lines are skipped but counted as positions
 	LastLine  int64
-	Offset    int64 // of the first line in the input file
+	Offset    int64    // of the first line in the input file
+	Priority  Priority // its job's
 	Done      bool
 	Retries   []byte // JSON: the tries of lines that are to be called again, by line
 

@@ -44,7 +44,11 @@ func (r *Runner) workShard(ctx context.Context, s Shard) {
 	default:
 		s.Retries, due = encode(run.left), max(due, At(run.next))
 	}
-	r.insist(ctx, func() error { return r.Store.ReturnShard(keep, s, due) })
+	why := Blocked("")
+	if run != nil {
+		why = run.why
+	}
+	r.insist(ctx, func() error { return r.Store.ReturnShard(keep, s, due, why) })
 }
 
 func (r *Runner) finishShard(ctx context.Context, s Shard) error {
@@ -69,7 +73,7 @@ func (r *Runner) runShard(ctx, calls context.Context, s Shard) (*shardRun, error
 	}
 	run := &shardRun{r: r, job: job.Job, shard: s, left: map[int64]tries{}, kept: make(chan bool, s.Lines)}
 	_ = json.Unmarshal(s.Retries, &run.left) // written by workShard; nothing yet is no retries
-	if run.provider, err = r.Router.Route(job.Model); err != nil && s.Claims <= MaxClaims {
+	if run.provider, err = r.route(calls, job.ProjectID, job.Model); err != nil && s.Claims <= MaxClaims {
 		return nil, err
 	}
 	err = run.hand(ctx, calls, done)
@@ -94,15 +98,16 @@ type shardRun struct {
 	left map[int64]tries // of the lines that are to be called again later
 	open bool            // lines remain that this attempt did not bring to an outcome
 	next time.Time       // when they may go on; zero means at once
+	why  Blocked         // what they wait for
 }
 
 // hand gives out the lines, each as soon as the limiter has a slot.
 func (s *shardRun) hand(ctx, calls context.Context, done map[int64]bool) error {
-	blob, err := s.r.Store.InputBlob(calls, Ref{s.job.ProjectID, s.job.InputFileID})
+	f, err := s.r.Store.InputFile(calls, Ref{s.job.ProjectID, s.job.InputFileID})
 	if err != nil {
 		return err
 	}
-	in, err := s.r.Blobs.Open(calls, blob, s.shard.Offset)
+	in, err := s.r.Blobs.Open(calls, f.Blob, s.shard.Offset)
 	if err != nil {
 		return err
 	}
@@ -143,9 +148,10 @@ func (s *shardRun) call(ctx, calls context.Context, number int64, line []byte) b
 }
 
 func (s *shardRun) slot(ctx context.Context) (*providers.Slot, time.Time, error) {
-	slot, err := s.provider.Limiter(s.job.Model).Acquire(ctx, providers.Turn{Project: s.job.ProjectID, Job: s.job.ID}, patience)
+	slot, err := s.provider.Limiter(s.job.Model).Acquire(ctx, s.job.turn(), patience)
 	var busy *providers.BusyError
 	if errors.As(err, &busy) {
+		s.waitsFor(blockedBy(busy.Reason))
 		return nil, busy.Until, err
 	}
 	return slot, time.Time{}, err
@@ -268,6 +274,12 @@ func (s *shardRun) leave(until time.Time) {
 		s.next = until
 	}
 	s.open = true
+}
+
+func (s *shardRun) waitsFor(why Blocked) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.why = why
 }
 
 // later notes a line that is to be tried again.

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"regexp"
@@ -15,55 +16,87 @@ var BatchPaths = []string{
 	"/v1/images/generations",
 }
 
+// Submission is what clients may say of a job of any kind.
+type Submission struct {
+	ProjectID    string
+	Metadata     json.RawMessage // an object of strings, or nil
+	Webhook      *Webhook
+	WebhookShown json.RawMessage
+	WebhookIDs   []string // of registered endpoints; that they exist is checked where the job is kept
+	RunAt        Time     // not before; zero for at once
+	Priority     Priority // empty for normal
+	Idempotency  *Idempotency
+}
+
+// job is the row of a submission: due at once, or at its time.
+func (n *Submission) job(kind Kind, id string, status Status, now Time) Job {
+	j := Job{
+		ProjectID: n.ProjectID, ID: id, Kind: kind, Status: status, Metadata: n.Metadata,
+		Webhook: n.WebhookShown, WebhookIDs: n.WebhookIDs, RunAt: n.RunAt, Priority: cmp.Or(n.Priority, PriorityNormal),
+		CreatedAt: now, ChangedAt: now,
+	}
+	j.Due(max(now, n.RunAt))
+	return j
+}
+
 // NewBatch is a client's wish for a batch.
 type NewBatch struct {
-	ProjectID        string
+	Submission
 	InputFileID      string
-	Path             string // "endpoint" in the API
+	Requests         []BatchRequest // in place of the file; nil with one
+	Path             string         // "endpoint" in the API
 	CompletionWindow string
-	Metadata         json.RawMessage // an object of strings, or nil
-	OutputTTL        time.Duration   // zero: the default
-	Webhook          *Webhook
-	WebhookShown     json.RawMessage
-	WebhookIDs       []string // of registered endpoints; the caller has checked that they exist
-	Idempotency      *Idempotency
+	OutputTTL        time.Duration // zero: the default
 }
 
 // CreateBatch accepts a batch. Its input is looked at later: an unknown file or a bad line makes it failed, with the
 // reasons in errors, as OpenAI does it.
 func (s *Service) CreateBatch(ctx context.Context, n NewBatch) (Snapshot, error) {
-	window, err := checkBatch(n)
+	window, err := s.checkBatch(n)
 	if err != nil {
 		return Snapshot{}, err
 	}
-	now := s.now()
-	j := Job{
-		ProjectID: n.ProjectID, ID: NewID("batch_"), Kind: KindBatch, Status: Validating, Path: n.Path,
-		InputFileID: n.InputFileID, CompletionWindow: n.CompletionWindow, OutputTTL: int64(n.OutputTTL / time.Second),
-		Metadata: n.Metadata, Webhook: n.WebhookShown, WebhookIDs: n.WebhookIDs,
-		CreatedAt: now, ChangedAt: now, ExpiresAt: now.Add(window),
+	j := n.job(KindBatch, NewID("batch_"), Validating, s.now())
+	j.Path, j.InputFileID, j.OutputTTL = n.Path, n.InputFileID, int64(n.OutputTTL/time.Second)
+	j.CompletionWindow, j.ExpiresAt = n.CompletionWindow, j.DueAt.Add(window) // the window begins when it may run
+	made := NewJob{Job: j, Webhook: n.Webhook, Events: []EventType{BatchCreated}, Idempotency: n.Idempotency}
+	if n.Requests != nil {
+		return s.createWithInput(ctx, made, n.Requests)
 	}
-	j.Due(now)
-	return s.create(ctx, NewJob{
-		Job: j, Webhook: n.Webhook, Events: []EventType{BatchCreated}, Idempotency: n.Idempotency,
-	})
+	return s.create(ctx, made)
 }
 
-func checkBatch(n NewBatch) (time.Duration, error) {
-	for _, p := range []struct{ name, value string }{
-		{"input_file_id", n.InputFileID}, {"endpoint", n.Path}, {"completion_window", n.CompletionWindow},
-	} {
-		if p.value == "" {
-			return 0, Errorf(CodeMissing, p.name, "Missing required parameter: '%s'.", p.name)
-		}
-	}
-	if err := checkName("input_file_id", n.InputFileID); err != nil {
+func (s *Service) checkBatch(n NewBatch) (time.Duration, error) {
+	if err := s.checkInput(n); err != nil {
 		return 0, err
+	}
+	for _, p := range []struct{ name, value string }{{"endpoint", n.Path}, {"completion_window", n.CompletionWindow}} {
+		if p.value == "" {
+			return 0, missing(p.name)
+		}
 	}
 	if !slices.Contains(BatchPaths, n.Path) {
 		return 0, Errorf(CodeValue, "endpoint", "Invalid value: '%s'. Supported values are: %s.", shorten(n.Path), quoted(BatchPaths))
 	}
 	return parseWindow(n.CompletionWindow)
+}
+
+func missing(name string) error {
+	return Errorf(CodeMissing, name, "Missing required parameter: '%s'.", name)
+}
+
+// checkInput wants either a file or requests.
+func (s *Service) checkInput(n NewBatch) error {
+	const name = "input_file_id"
+	switch {
+	case n.Requests == nil && n.InputFileID == "":
+		return missing(name)
+	case n.Requests == nil:
+		return checkName(name, n.InputFileID)
+	case n.InputFileID != "":
+		return Errorf(CodeValue, "requests", "Give either 'input_file_id' or 'requests', not both.")
+	}
+	return s.checkRequests(n.Requests)
 }
 
 // maxName bounds what names something, in bytes: it is shown again in errors, lists and events.
@@ -104,47 +137,33 @@ func windowError(s string) error {
 
 // NewGeneration is a client's wish for one model call.
 type NewGeneration struct {
-	ProjectID    string
-	Path         string // the provider path
-	Model        string
-	Body         []byte // as it goes to the provider, byte for byte
-	Metadata     json.RawMessage
-	Webhook      *Webhook
-	WebhookShown json.RawMessage
-	WebhookIDs   []string // of registered endpoints; the caller has checked that they exist
-	Idempotency  *Idempotency
+	Submission
+	Path  string // the provider path
+	Model string
+	Body  []byte // as it goes to the provider, byte for byte
+	AsJob bool   // the answer is the job as GET /v1/jobs/{id} shows it
 }
 
 // CreateGeneration accepts one model call.
 func (s *Service) CreateGeneration(ctx context.Context, n NewGeneration) (Snapshot, error) {
-	if n.Model == "" {
-		return Snapshot{}, Errorf(CodeMissing, "model", "Missing required parameter: 'model'.")
-	}
-	if err := checkName("model", n.Model); err != nil {
+	if err := s.checkModel(ctx, n.ProjectID, n.Model); err != nil {
 		return Snapshot{}, err
 	}
-	if _, err := s.Router.Route(n.Model); err != nil {
-		return Snapshot{}, modelError(n.Model, err)
+	form, err := s.checkForm(ctx, &n)
+	if err != nil {
+		return Snapshot{}, err
 	}
-	now := s.now()
-	j := Job{
-		ProjectID: n.ProjectID, ID: NewID("gen_"), Kind: KindGeneration, Status: Queued, Path: n.Path, Model: n.Model,
-		Metadata: n.Metadata, Webhook: n.WebhookShown, WebhookIDs: n.WebhookIDs, Total: 1, CreatedAt: now, ChangedAt: now,
-	}
-	j.Due(now)
-	return s.create(ctx, NewJob{Job: j, Webhook: n.Webhook, Body: n.Body, Idempotency: n.Idempotency})
-}
-
-func modelError(model string, err error) *Error {
-	e := Errorf(CodeModel, "model", "The model '%s' does not exist: no configured provider serves it.", model)
-	e.Err = err
-	return e
+	j := n.job(KindGeneration, NewID("gen_"), Queued, s.now())
+	j.Path, j.Model, j.Total, j.InputFileID = n.Path, n.Model, 1, form.file
+	return s.create(ctx, NewJob{Job: j, Webhook: n.Webhook, Body: n.Body, Idempotency: n.Idempotency, AsJob: n.AsJob})
 }
 
 // create commits the job, and only then wakes who works on it: a wake-up that fails delays nothing that was promised.
 func (s *Service) create(ctx context.Context, n NewJob) (Snapshot, error) {
-	snapshot := Snapshot{Job: n.Job}
-	n.Answer = snapshot.Object()
+	snapshot := Snapshot{Job: n.Job, Response: n.Response}
+	if n.Answer = snapshot.Object(); n.AsJob {
+		n.Answer = snapshot.Wrapped()
+	}
 	woken, err := s.Records.CreateJob(ctx, n)
 	if err != nil {
 		return Snapshot{}, err

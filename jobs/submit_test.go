@@ -26,6 +26,10 @@ type anyRoute struct{}
 
 func (anyRoute) Route(string) (*providers.Provider, error) { return &providers.Provider{}, nil }
 
+func (anyRoute) Provider(string) (*providers.Provider, bool) { return nil, false }
+
+func (anyRoute) Providers() []*providers.Provider { return nil }
+
 func newSubmissions() (*Service, *submissions) {
 	kept := &submissions{}
 	return NewService(ServiceOptions{Records: kept, Router: anyRoute{}, Now: noon.Time}), kept
@@ -61,10 +65,10 @@ func TestWebhookIDsAreShown(t *testing.T) {
 			service, kept := newSubmissions()
 			for _, create := range []func() (Snapshot, error){
 				func() (Snapshot, error) {
-					return service.CreateBatch(t.Context(), NewBatch{InputFileID: "f", Path: BatchPaths[0], CompletionWindow: "24h", WebhookIDs: tt.ids})
+					return service.CreateBatch(t.Context(), NewBatch{InputFileID: "f", Path: BatchPaths[0], CompletionWindow: "24h", Submission: Submission{WebhookIDs: tt.ids}})
 				},
 				func() (Snapshot, error) {
-					return service.CreateGeneration(t.Context(), NewGeneration{Model: "m1", WebhookIDs: tt.ids})
+					return service.CreateGeneration(t.Context(), NewGeneration{Model: "m1", Submission: Submission{WebhookIDs: tt.ids}})
 				},
 			} {
 				s, err := create()

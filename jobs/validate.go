@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/ringback/ringback/providers"
 	"github.com/ringback/ringback/rawjson"
 )
 
@@ -27,6 +29,7 @@ const maxLineErrors = 100
 type index struct {
 	model  string
 	total  int64
+	copied int64 // answers that were taken over
 	shards []Shard
 	errs   []LineError
 }
@@ -34,6 +37,9 @@ type index struct {
 // validate looks at a batch's input once, and moves it to in_progress or failed.
 func (r *Runner) validate(ctx context.Context, j Job) error {
 	ix, err := r.index(ctx, j)
+	if err == nil && len(ix.errs) == 0 && j.RetryOf != "" {
+		ix.copied, err = r.takeOver(ctx, j)
+	}
 	if err != nil {
 		return err
 	}
@@ -49,7 +55,8 @@ func (j *Job) validated(ix *index, now Time) (Effects, error) {
 		j.Errors = encode(ix.errs)
 		return Effects{Events: []EventType{j.end(Failed, now)}}, nil
 	}
-	j.Status, j.StartedAt, j.Model, j.Total = InProgress, now, ix.model, ix.total
+	j.Status, j.StartedAt, j.Model, j.Total = InProgress, now, cmp.Or(j.Model, ix.model), ix.total
+	j.Completed, j.Copied = ix.copied, ix.copied
 	j.Claims = 0
 	j.Due(j.ExpiresAt)
 	return Effects{Events: []EventType{BatchInProgress}, Shards: ix.shards}, nil
@@ -58,7 +65,7 @@ func (j *Job) validated(ix *index, now Time) (Effects, error) {
 // index reads the input file in one streaming pass. Of each line only a hash of its custom_id is kept.
 func (r *Runner) index(ctx context.Context, j Job) (*index, error) {
 	f, err := r.Store.File(ctx, Ref{j.ProjectID, j.InputFileID})
-	if IsCode(err, CodeNotFound) || (err == nil && f.Purpose != PurposeBatch) {
+	if IsCode(err, CodeNotFound) || (err == nil && f.Purpose != PurposeBatch && f.Purpose != PurposeBatchOutput) {
 		return &index{errs: []LineError{fileError(j.InputFileID, err)}}, nil
 	}
 	if err != nil {
@@ -69,14 +76,18 @@ func (r *Runner) index(ctx context.Context, j Job) (*index, error) {
 		return nil, err
 	}
 	defer in.Close()
-	s := scan{job: j, limits: r.Limits, router: r.Router, seen: map[[16]byte]struct{}{}}
+	served := func(model string) error {
+		_, err := r.route(ctx, j.ProjectID, model)
+		return err
+	}
+	s := scan{job: j, limits: r.Limits, served: served, seen: map[[16]byte]struct{}{}}
 	return s.run(ctx, in)
 }
 
 func fileError(id string, err error) LineError {
 	param := "file_id"
 	if err == nil {
-		return LineError{Code: "invalid_request", Message: fmt.Sprintf("The file %s was not uploaded with purpose 'batch'.", id), Param: &param}
+		return LineError{Code: "invalid_request", Message: fmt.Sprintf("The file %s was not uploaded with purpose 'batch', and no batch has written it.", id), Param: &param}
 	}
 	return LineError{Code: "invalid_request", Message: fmt.Sprintf("Cannot find file %s, or the project does not have access to it.", id), Param: &param}
 }
@@ -86,7 +97,8 @@ type scan struct {
 	index
 	job    Job
 	limits Limits
-	router Router
+	served func(model string) error // whether some provider does
+	broken error                    // what kept the pass from judging
 	seen   map[[16]byte]struct{}
 }
 
@@ -114,7 +126,9 @@ func (s *scan) run(ctx context.Context, in io.Reader) (*index, error) {
 			s.errs = []LineError{{Code: "too_many_tasks", Message: fmt.Sprintf("The input file has more than %d requests, the most that one batch takes (limits.batch_lines). Split it.", s.limits.BatchLines)}}
 			break
 		}
-		s.line(line, lines.number)
+		if s.line(line, lines.number); s.broken != nil {
+			return nil, s.broken
+		}
 		s.place(lines.number, offset)
 	}
 	if s.total == 0 && len(s.errs) == 0 {
@@ -128,7 +142,7 @@ func (s *scan) place(number, offset int64) {
 	if n := len(s.shards); n == 0 || s.shards[n-1].Lines == int64(s.limits.ShardLines) {
 		s.shards = append(s.shards, Shard{
 			ProjectID: s.job.ProjectID, ID: fmt.Sprintf("%s:%d", s.job.ID, n), JobID: s.job.ID, N: n,
-			FirstLine: number, Offset: offset,
+			FirstLine: number, Offset: offset, Priority: s.job.Priority,
 		})
 	}
 	last := &s.shards[len(s.shards)-1]
@@ -232,7 +246,7 @@ func (s *scan) body(body gjson.Result, number int64) {
 	s.sameModel(model.String(), number)
 }
 
-// sameModel holds a batch to one model, which is looked up once.
+// sameModel holds a batch to one model, which is looked up once. A retry may have one of its own for all of its lines.
 func (s *scan) sameModel(model string, number int64) {
 	switch {
 	case model == s.model:
@@ -240,7 +254,11 @@ func (s *scan) sameModel(model string, number int64) {
 		s.fail(number, "mismatched_model", "body.model", "The model '%s' for this request does not match the rest of the batch. Each batch must contain requests for a single model.", shorten(model))
 	default:
 		s.model = model
-		if _, err := s.router.Route(model); err != nil {
+		model = cmp.Or(s.job.Model, model)
+		err := s.served(model)
+		if err != nil && providers.AsError(err) == nil {
+			s.broken = err
+		} else if err != nil {
 			s.fail(number, "model_not_found", "body.model", "The provided model '%s' is not supported: no configured provider serves it.", shorten(model))
 		}
 	}

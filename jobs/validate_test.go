@@ -134,7 +134,7 @@ func TestUnknownInputFailsLater(t *testing.T) {
 	t.Parallel()
 	x := newExchange(t)
 	s, err := x.service.CreateBatch(t.Context(), jobs.NewBatch{
-		ProjectID: "default", InputFileID: "file-unknown", Path: "/v1/chat/completions", CompletionWindow: "24h",
+		Submission: submitted(nil), InputFileID: "file-unknown", Path: "/v1/chat/completions", CompletionWindow: "24h",
 	})
 	require.NoError(t, err, "OpenAI accepts it too")
 	failed := x.settle(s.Ref())
@@ -151,7 +151,7 @@ func TestCompletionWindow(t *testing.T) {
 		"": 0, "8d": 0, "0h": 0, "1s": 0, "24": 0, "24 h": 0, "-1h": 0, "999999999h": 0, "169h": 0,
 	} {
 		s, err := x.service.CreateBatch(t.Context(), jobs.NewBatch{
-			ProjectID: "default", InputFileID: file.ID, Path: "/v1/chat/completions", CompletionWindow: window,
+			Submission: submitted(nil), InputFileID: file.ID, Path: "/v1/chat/completions", CompletionWindow: window,
 		})
 		if want == 0 {
 			var e *jobs.Error

@@ -4,8 +4,8 @@ import "context"
 
 // The lanes in which rows wait for work.
 const (
-	LaneJobs        = "jobs"        // batches: their validation, their ends and their files
-	LaneGenerations = "generations" // a lane of their own: a provider that hangs must not hold up the batches' steps
+	LaneJobs        = "jobs"        // the steps of batches and fine-tunings: their validation, polls, ends and files
+	LaneGenerations = "generations" // single calls: a provider that hangs must not hold up the others' steps
 	LaneShards      = "shards"
 	LaneDeliveries  = "deliveries"
 )
@@ -20,7 +20,7 @@ type Woken struct{ Jobs, Generations, Shards, Deliveries []Ref }
 
 // Add notes a job, in the lane of its kind.
 func (w *Woken) Add(j *Job) {
-	if j.Kind == KindGeneration {
+	if j.Kind.OneCall() {
 		w.Generations = append(w.Generations, j.Ref())
 	} else {
 		w.Jobs = append(w.Jobs, j.Ref())

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"gorm.io/gorm"
@@ -14,46 +15,76 @@ import (
 // longer than that.
 const offerAgain = 5 * time.Second
 
-// DueBatches offers batches whose time has come; see due.
-func (s *Store) DueBatches(ctx context.Context, n int) ([]string, error) {
-	return s.due(ctx, "jobs", "kind = 'batch' AND ", n)
+// DueJobs offers batches and fine-tunings whose time has come; see due.
+func (s *Store) DueJobs(ctx context.Context, n int) ([]string, error) {
+	return s.due(ctx, "jobs", byPriority("kind = 'batch' AND ", "kind = 'fine_tuning' AND "), n)
 }
 
-// DueGenerations offers generations whose time has come; see due.
-func (s *Store) DueGenerations(ctx context.Context, n int) ([]string, error) {
-	return s.due(ctx, "jobs", "kind = 'generation' AND ", n)
+// DueCalls offers generations and responses whose time has come; see due.
+func (s *Store) DueCalls(ctx context.Context, n int) ([]string, error) {
+	return s.due(ctx, "jobs", byPriority("kind = 'generation' AND ", "kind = 'response' AND "), n)
 }
 
 // DueShards offers shards whose time has come; see due.
 func (s *Store) DueShards(ctx context.Context, n int) ([]string, error) {
-	return s.due(ctx, "shards", "", n)
+	return s.due(ctx, "shards", byPriority(""), n)
 }
 
 // DueGates offers gates behind which deliveries are due; see due.
 func (s *Store) DueGates(ctx context.Context, n int) ([]string, error) {
-	return s.due(ctx, "gates", "", n)
+	return s.due(ctx, "gates", []string{""}, n)
 }
 
-// due takes up to n rows whose wake_at has passed and moves it on in the same statement, so that nothing is offered
-// without end. A look with the read pool comes first: nothing is written while nothing is due.
-func (s *Store) due(ctx context.Context, table, which string, n int) ([]string, error) {
+// byPriority are the conditions that pick rows of each sort, those of a higher priority first. Each is a range of an
+// index: rows that are not due yet cost nothing, however many they are.
+func byPriority(sorts ...string) (conditions []string) {
+	for _, p := range jobs.Priorities() {
+		for _, sort := range sorts {
+			conditions = append(conditions, sort+"priority = "+strconv.Itoa(p.Rank())+" AND ")
+		}
+	}
+	return conditions
+}
+
+// due takes up to n rows whose wake_at has passed and moves it on in the same transaction, so that nothing is offered
+// without end. The conditions are asked in their order. A look with the read pool comes first: nothing is written while
+// nothing is due.
+func (s *Store) due(ctx context.Context, table string, conditions []string, n int) (texts []string, err error) {
 	now := s.now()
-	which += "wake_at > 0 AND wake_at <= ?"
-	var waiting []string
-	if err := s.read(ctx).Table(table).Where(which, now).Limit(1).Pluck("id", &waiting).Error; err != nil || len(waiting) == 0 {
+	if waiting, err := s.anyDue(ctx, table, conditions, now); err != nil || !waiting {
 		return nil, err
 	}
-	var rows []jobs.Ref
-	err := s.write(ctx, func(tx *gorm.DB) error {
-		rows = nil
-		return tx.Raw("UPDATE "+table+" SET wake_at = ? WHERE rowid IN (SELECT rowid FROM "+table+" WHERE "+which+
-			" ORDER BY wake_at LIMIT ?) RETURNING project_id, id", now.Add(offerAgain), now, n).Scan(&rows).Error
+	err = s.write(ctx, func(tx *gorm.DB) error {
+		texts = nil
+		for _, which := range conditions {
+			var rows []jobs.Ref
+			err := tx.Raw("UPDATE "+table+" SET wake_at = ? WHERE rowid IN (SELECT rowid FROM "+table+" WHERE "+which+isDue+
+				" ORDER BY wake_at LIMIT ?) RETURNING project_id, id", now.Add(offerAgain), now, n-len(texts)).Scan(&rows).Error
+			if err != nil {
+				return err
+			}
+			for _, r := range rows {
+				texts = append(texts, r.String())
+			}
+			if len(texts) >= n {
+				return nil
+			}
+		}
+		return nil
 	})
-	texts := make([]string, len(rows))
-	for i, r := range rows {
-		texts[i] = r.String()
-	}
 	return texts, err
+}
+
+const isDue = "wake_at > 0 AND wake_at <= ?"
+
+func (s *Store) anyDue(ctx context.Context, table string, conditions []string, now jobs.Time) (bool, error) {
+	for _, which := range conditions {
+		var waiting []string
+		if err := s.read(ctx).Table(table).Where(which+isDue, now).Limit(1).Pluck("id", &waiting).Error; err != nil || len(waiting) > 0 {
+			return len(waiting) > 0, err
+		}
+	}
+	return false, nil
 }
 
 // FreeOthers takes every claim away from owners other than this one: the exclusive lock on data_dir says that they are

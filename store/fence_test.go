@@ -97,7 +97,7 @@ func TestDueOffersOnce(t *testing.T) {
 		_, err := s.CreateJob(t.Context(), jobs.NewJob{Job: newBatch(s.now())})
 		require.NoError(t, err)
 	}
-	offered := func() int { refs, err := s.DueBatches(t.Context(), 3); require.NoError(t, err); return len(refs) }
+	offered := func() int { refs, err := s.DueJobs(t.Context(), 3); require.NoError(t, err); return len(refs) }
 	require.Zero(t, offered(), "the commit's own wake-up is on its way")
 	now = now.Add(wakeSlack)
 	require.Equal(t, 3, offered())
@@ -122,7 +122,7 @@ func TestLateFinisherIsRefused(t *testing.T) {
 
 	_, err = s.FinishShard(t.Context(), claimed[0], s.now())
 	require.ErrorIs(t, err, jobs.ErrStale)
-	require.ErrorIs(t, s.ReturnShard(t.Context(), claimed[0], s.now()), jobs.ErrStale)
+	require.ErrorIs(t, s.ReturnShard(t.Context(), claimed[0], s.now(), ""), jobs.ErrStale)
 	woken, err := s.FinishShard(t.Context(), again[0], s.now())
 	require.NoError(t, err)
 	require.Equal(t, []jobs.Ref{{ProjectID: "default", ID: ref.ID + ":2"}}, woken.Shards, "the next one wakes")

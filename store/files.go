@@ -38,11 +38,10 @@ func (s *Store) live(db *gorm.DB, project string) *gorm.DB {
 	return db.Where("project_id = ? AND deleted_at = 0 AND (expires_at = 0 OR expires_at > ?)", project, s.now())
 }
 
-// InputBlob finds a file's bytes, deleted or not: an unfinished job still reads them.
-func (s *Store) InputBlob(ctx context.Context, ref jobs.Ref) (string, error) {
-	var f jobs.File
-	err := s.read(ctx).Where("project_id = ? AND id = ?", ref.ProjectID, ref.ID).Take(&f).Error
-	return f.Blob, found(err, jobs.NotFound("No such File object: %s", ref.ID))
+// InputFile reads a file, deleted or not: its bytes stay for the jobs that read them.
+func (s *Store) InputFile(ctx context.Context, ref jobs.Ref) (f jobs.File, err error) {
+	err = s.read(ctx).Where("project_id = ? AND id = ?", ref.ProjectID, ref.ID).Take(&f).Error
+	return f, found(err, jobs.NotFound("No such File object: %s", ref.ID))
 }
 
 // Files reads a page.
@@ -70,6 +69,10 @@ func (s *Store) Files(ctx context.Context, q jobs.FileQuery) ([]jobs.File, bool,
 	return page, false, err
 }
 
+// readersOf counts the unfinished jobs that read a file.
+const readersOf = `SELECT (SELECT count(*) FROM jobs WHERE project_id = ? AND input_file_id = ? AND ended_at = 0) +
+	(SELECT count(*) FROM jobs WHERE project_id = ? AND validation_file_id = ? AND ended_at = 0 AND validation_file_id <> '')`
+
 // DeleteFile hides a file. The blob is given back for removal unless an unfinished job reads it; the janitor takes
 // those later.
 func (s *Store) DeleteFile(ctx context.Context, ref jobs.Ref, now jobs.Time) (blob string, err error) {
@@ -79,8 +82,8 @@ func (s *Store) DeleteFile(ctx context.Context, ref jobs.Ref, now jobs.Time) (bl
 		if err != nil {
 			return err
 		}
-		var readers int64
-		if err := tx.Model(&jobs.Job{}).Where("project_id = ? AND input_file_id = ? AND ended_at = 0", ref.ProjectID, ref.ID).Count(&readers).Error; err != nil {
+		readers := 0
+		if err := tx.Raw(readersOf, ref.ProjectID, ref.ID, ref.ProjectID, ref.ID).Scan(&readers).Error; err != nil {
 			return err
 		}
 		if readers == 0 {

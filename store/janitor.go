@@ -10,7 +10,8 @@ import (
 	"github.com/ringback/ringback/jobs"
 )
 
-// Janitor removes what nobody can see any more: expired files, bytes without a file, used-up Idempotency-Keys.
+// Janitor removes what nobody can see any more: expired files, the parts of uploads that have ended, bytes that no row
+// names, used-up Idempotency-Keys.
 type Janitor struct {
 	Store *Store
 	Files *Folder
@@ -42,7 +43,7 @@ func (j *Janitor) Run(ctx context.Context) {
 
 // runOnce gives how many things it removed.
 func (j *Janitor) runOnce(ctx context.Context) (n int, err error) {
-	for _, clean := range []func(context.Context) (int, error){j.keys, j.gates, j.expired, j.deleted, j.orphans} {
+	for _, clean := range []func(context.Context) (int, error){j.keys, j.gates, j.expired, j.deleted, j.lapsed, j.parts, j.streams, j.orphans} {
 		for m := 1; m > 0 && err == nil; n += m { // slice by slice, so that others can write in between
 			m, err = clean(ctx)
 		}
@@ -92,7 +93,9 @@ func (j *Janitor) expired(ctx context.Context) (n int, err error) {
 }
 
 const unreadBlobs = `SELECT blob FROM files WHERE deleted_at > 0 AND blob <> '' AND NOT EXISTS (
-	SELECT 1 FROM jobs WHERE jobs.project_id = files.project_id AND jobs.input_file_id = files.id AND jobs.ended_at = 0) LIMIT ?`
+	SELECT 1 FROM jobs WHERE jobs.project_id = files.project_id AND jobs.input_file_id = files.id AND jobs.ended_at = 0) AND NOT EXISTS (
+	SELECT 1 FROM jobs WHERE jobs.project_id = files.project_id AND jobs.validation_file_id = files.id AND jobs.ended_at = 0
+		AND jobs.validation_file_id <> '') LIMIT ?`
 
 // deleted removes the bytes of hidden files that no unfinished job reads any more.
 func (j *Janitor) deleted(ctx context.Context) (int, error) {
@@ -110,7 +113,7 @@ func (j *Janitor) deleted(ctx context.Context) (int, error) {
 	})
 }
 
-// orphans removes old bytes that no file's row names: what a crash between the bytes and the row has left.
+// orphans removes old bytes that no row of a file or a part names: what a crash between the bytes and the row has left.
 func (j *Janitor) orphans(ctx context.Context) (n int, err error) {
 	keys, err := j.Files.Older(ctx, j.Store.options.Now().Add(-orphanAge))
 	for len(keys) > 0 && err == nil {
@@ -124,13 +127,15 @@ func (j *Janitor) orphans(ctx context.Context) (n int, err error) {
 }
 
 func (j *Janitor) removeUnnamed(ctx context.Context, keys []string) (n int, err error) {
-	var named []string
-	if err := j.Store.read(ctx).Model(&jobs.File{}).Where("blob IN ?", keys).Pluck("blob", &named).Error; err != nil {
-		return 0, err
-	}
-	keep := make(map[string]bool, len(named))
-	for _, key := range named {
-		keep[key] = true
+	keep := make(map[string]bool, len(keys))
+	for _, table := range []any{&jobs.File{}, &jobs.UploadPart{}} {
+		var named []string
+		if err := j.Store.read(ctx).Model(table).Where("blob IN ?", keys).Pluck("blob", &named).Error; err != nil {
+			return 0, err
+		}
+		for _, key := range named {
+			keep[key] = true
+		}
 	}
 	for _, key := range keys {
 		if !keep[key] {

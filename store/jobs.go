@@ -18,7 +18,7 @@ type payload struct {
 	Result    []byte
 }
 
-// CreateJob commits a job, its receiver, its body, its events and its Idempotency-Key in one transaction.
+// CreateJob commits a job, its receiver, its body, its file, its events and its Idempotency-Key in one transaction.
 func (s *Store) CreateJob(ctx context.Context, n jobs.NewJob) (woken jobs.Woken, err error) {
 	err = s.write(ctx, func(tx *gorm.DB) error {
 		woken = jobs.Woken{}
@@ -31,13 +31,27 @@ func (s *Store) CreateJob(ctx context.Context, n jobs.NewJob) (woken jobs.Woken,
 		if err := s.createWebhook(tx, n.Job.Ref(), n.Webhook); err != nil {
 			return err
 		}
+		if n.File != nil {
+			if err := s.keepFile(tx, *n.File); err != nil {
+				return err
+			}
+		}
 		made := jobs.Snapshot{Job: n.Job}
 		made.Webhook = callbacks.Shown(n.Webhook) // by this the job's events know whom they owe
 		if woken.Deliveries, err = s.recordEvents(tx, &made, n.Events); err != nil {
 			return err
 		}
-		made.WakeAt = s.wakeAt(made.DueAt)
-		woken.Add(&made.Job)
+		if made.WakeAt = s.wakeAt(made.DueAt); made.DueAt <= s.now() {
+			woken.Add(&made.Job)
+		}
+		if err := keepLog(tx, n.Log); err != nil {
+			return err
+		}
+		if n.Response != nil {
+			if err := tx.Create(n.Response).Error; err != nil {
+				return err
+			}
+		}
 		if n.Body != nil {
 			if err := tx.Create(&payload{ProjectID: made.ProjectID, JobID: made.ID, Request: n.Body}).Error; err != nil {
 				return err
@@ -56,16 +70,19 @@ func (s *Store) Job(ctx context.Context, ref jobs.Ref) (jobs.Snapshot, error) {
 		return snapshot, err
 	}
 	snapshot.Job = job
-	if job.Kind != jobs.KindGeneration || job.Status != jobs.Completed {
+	if err := addResponse(s.read(ctx), &snapshot); err != nil {
+		return snapshot, err
+	}
+	if !job.Kind.OneCall() || !job.Status.Terminal() {
 		return snapshot, nil
 	}
 	var p payload
-	err = byJob(s.read(ctx), ref).Select("result").Take(&p).Error
+	err = byJob(s.read(ctx), ref).Select("result").Limit(1).Find(&p).Error
 	snapshot.Result = p.Result
 	return snapshot, err
 }
 
-// Request reads the body that a generation sends.
+// Request reads the body that a job was submitted with, as it goes to the provider.
 func (s *Store) Request(ctx context.Context, ref jobs.Ref) ([]byte, error) {
 	var p payload
 	err := byJob(s.read(ctx), ref).Select("request").Take(&p).Error
@@ -81,6 +98,7 @@ func (s *Store) Jobs(ctx context.Context, q jobs.JobQuery) ([]jobs.Job, bool, er
 	if q.Status != "" {
 		db = db.Where("status = ?", q.Status)
 	}
+	db = withMetadata(db, q)
 	if q.After != "" {
 		after, err := takeJob(s.read(ctx), jobs.Ref{ProjectID: q.ProjectID, ID: q.After})
 		if err != nil {
@@ -94,6 +112,18 @@ func (s *Store) Jobs(ctx context.Context, q jobs.JobQuery) ([]jobs.Job, bool, er
 		return page[:q.Limit], true, err
 	}
 	return page, false, err
+}
+
+// withMetadata picks jobs by what their clients noted on them. The column holds JSON in bytes, which SQLite would take for
+// its own binary form.
+func withMetadata(db *gorm.DB, q jobs.JobQuery) *gorm.DB {
+	for key, value := range q.Metadata {
+		db = db.Where("EXISTS (SELECT 1 FROM json_each(CAST(jobs.metadata AS TEXT)) AS pair WHERE pair.key = ? AND pair.value = ?)", key, value)
+	}
+	if q.NoMetadata {
+		db = db.Where("(metadata IS NULL OR CAST(metadata AS TEXT) IN ('', '{}', 'null'))")
+	}
+	return db
 }
 
 // Statuses reads the states of jobs.
@@ -112,9 +142,10 @@ func (s *Store) Statuses(ctx context.Context, refs []jobs.Ref) (map[jobs.Ref]job
 }
 
 const claimJobs = `UPDATE jobs SET owner = ?, attempt = attempt + 1, claims = claims + 1, wake_at = 0, changed_at = ?,
-	sequence = CASE WHEN status = 'queued' THEN sequence + 1 ELSE sequence END,
-	started_at = CASE WHEN status = 'queued' THEN ? ELSE started_at END,
-	status = CASE WHEN status = 'queued' THEN 'in_progress' ELSE status END
+	blocked_by = '', blocked_until = 0,
+	sequence = CASE WHEN status = 'queued' AND kind = 'generation' THEN sequence + 1 ELSE sequence END,
+	started_at = CASE WHEN status = 'queued' AND kind <> 'fine_tuning' THEN ? ELSE started_at END,
+	status = CASE WHEN status = 'queued' AND kind <> 'fine_tuning' THEN 'in_progress' ELSE status END
 	WHERE project_id = ? AND id IN ? AND owner = '' AND due_at > 0 AND due_at <= ? RETURNING *`
 
 // ClaimJobs takes the jobs that are due and free.
@@ -172,6 +203,9 @@ func (s *Store) move(tx *gorm.DB, ref jobs.Ref, move func(*jobs.Job) (jobs.Effec
 	if err != nil {
 		return jobs.Snapshot{Job: before}, woken, err
 	}
+	if err := addResponse(tx, &after); err != nil {
+		return after, woken, err
+	}
 	now := s.now()
 	after.ChangedAt, after.Result = now, effects.Result
 	if after.Owner == "" && after.DueAt > 0 && after.DueAt <= now {
@@ -206,13 +240,12 @@ func (s *Store) keepEffects(tx *gorm.DB, ref jobs.Ref, fx jobs.Effects, now jobs
 		}
 	}
 	for i := range fx.Files {
-		f := fx.Files[i] // the operation may run twice
-		if err := s.recordFileEvent(tx, &f, jobs.FileCreated); err != nil {
+		if err := s.keepFile(tx, fx.Files[i]); err != nil {
 			return nil, err
 		}
-		if err := tx.Create(&f).Error; err != nil {
-			return nil, err
-		}
+	}
+	if err := keepTuning(tx, &fx); err != nil {
+		return nil, err
 	}
 	if fx.Hush {
 		if err := hushShards(tx, ref); err != nil {
@@ -220,6 +253,14 @@ func (s *Store) keepEffects(tx *gorm.DB, ref jobs.Ref, fx jobs.Effects, now jobs
 		}
 	}
 	return s.createShards(tx, ref, fx.Shards, now)
+}
+
+// keepFile writes a file's row and its event. It takes a copy: the operation may run twice.
+func (s *Store) keepFile(tx *gorm.DB, f jobs.File) error {
+	if err := s.recordFileEvent(tx, &f, jobs.FileCreated); err != nil {
+		return err
+	}
+	return tx.Create(&f).Error
 }
 
 // wakeSlack is how long the sweeper leaves rows alone that a commit's own wake-up is on its way to.

@@ -67,7 +67,7 @@ func noteProgress(tx *gorm.DB, ref jobs.Ref, lines []jobs.Line) error {
 func addCounts(tx *gorm.DB, ref jobs.Ref, t jobs.Tally, now jobs.Time) error {
 	return tx.Exec(`UPDATE jobs SET completed = completed + ?, failed = failed + ?, input_tokens = input_tokens + ?,
 		cached_tokens = cached_tokens + ?, output_tokens = output_tokens + ?, reasoning_tokens = reasoning_tokens + ?,
-		total_tokens = total_tokens + ?, changed_at = ? WHERE project_id = ? AND id = ?`,
+		total_tokens = total_tokens + ?, changed_at = ?, blocked_by = '', blocked_until = 0 WHERE project_id = ? AND id = ?`,
 		t.Completed, t.Failed, t.InputTokens, t.CachedTokens, t.OutputTokens, t.ReasoningTokens, t.TotalTokens, now,
 		ref.ProjectID, ref.ID).Error
 }

@@ -80,7 +80,8 @@ func (s *Store) FinishShard(ctx context.Context, shard jobs.Shard, now jobs.Time
 }
 
 // ReturnShard gives a shard back. One whose batch is no longer in progress is not to be woken any more.
-func (s *Store) ReturnShard(ctx context.Context, shard jobs.Shard, due jobs.Time) error {
+// What the batch waits for is noted until one of its lines has an outcome.
+func (s *Store) ReturnShard(ctx context.Context, shard jobs.Shard, due jobs.Time, why jobs.Blocked) error {
 	return s.write(ctx, func(tx *gorm.DB) error {
 		job, err := takeJob(tx, jobs.Ref{ProjectID: shard.ProjectID, ID: shard.JobID})
 		if err != nil {
@@ -90,9 +91,19 @@ func (s *Store) ReturnShard(ctx context.Context, shard jobs.Shard, due jobs.Time
 		back.Claims = 0
 		if back.Rest(); job.Status == jobs.InProgress {
 			back.Due(due)
+			if err := blockJob(tx, job.Ref(), why, due); err != nil {
+				return err
+			}
 		}
 		return replaceShard(tx, &shard, &back)
 	})
+}
+
+func blockJob(tx *gorm.DB, job jobs.Ref, why jobs.Blocked, until jobs.Time) error {
+	if why == "" {
+		return nil
+	}
+	return tx.Exec("UPDATE jobs SET blocked_by = ?, blocked_until = ? WHERE project_id = ? AND id = ?", why, until, job.ProjectID, job.ID).Error
 }
 
 func replaceShard(tx *gorm.DB, held, next *jobs.Shard) error {

@@ -15,6 +15,8 @@ import (
 type BatchService interface {
 	// CreateBatch commits a batch before it returns. A used Idempotency-Key answers *jobs.Replay.
 	CreateBatch(ctx context.Context, n jobs.NewBatch) (jobs.Snapshot, error)
+	// RetryBatch does the same with what an ended batch has not answered.
+	RetryBatch(ctx context.Context, ref jobs.Ref, n jobs.BatchRetry) (jobs.Snapshot, error)
 	Cancel(ctx context.Context, ref jobs.Ref) (jobs.Snapshot, error)
 }
 
@@ -22,6 +24,7 @@ type batches struct {
 	*core
 	jobs     BatchService
 	facts    JobReader
+	outcomes ResultReader
 	webhooks WebhookParser
 }
 
@@ -41,7 +44,7 @@ func (b *batches) create(c *gin.Context) error {
 		if err != nil {
 			return nil, err
 		}
-		n.ProjectID, n.Idempotency = b.project(c), k.over(body)
+		n.Idempotency = k.over(body)
 		snapshot, err := b.jobs.CreateBatch(c.Request.Context(), n)
 		if err != nil {
 			return nil, err
@@ -55,8 +58,7 @@ func (b *batches) bind(c *gin.Context, body []byte) (n jobs.NewBatch, err error)
 	if err != nil {
 		return n, err
 	}
-	f, err := readFields(root, "", "input_file_id", "endpoint", "completion_window", "metadata",
-		"output_expires_after", "webhook", "webhook_ids")
+	f, err := readFields(root, "", submissionKeys("input_file_id", "requests", "endpoint", "completion_window", "output_expires_after")...)
 	if err != nil {
 		return n, err
 	}
@@ -68,14 +70,13 @@ func (b *batches) bind(c *gin.Context, body []byte) (n jobs.NewBatch, err error)
 			return n, err
 		}
 	}
-	if n.Metadata, err = readMetadata(f.members["metadata"]); err != nil {
+	if n.Requests, err = readRequests(f.members["requests"]); err != nil {
 		return n, err
 	}
 	if n.OutputTTL, err = readOutputTTL(f.members["output_expires_after"]); err != nil {
 		return n, err
 	}
-	r, err := readReceiver(b.webhooks, f.members["webhook"], f.members["webhook_ids"])
-	n.Webhook, n.WebhookShown, n.WebhookIDs = r.webhook, r.shown, r.ids
+	n.Submission, err = b.readSubmission(c, b.webhooks, f.members)
 	return n, err
 }
 
@@ -143,6 +144,8 @@ func (b *batches) cancel(c *gin.Context) error {
 type JobReader interface {
 	Job(ctx context.Context, ref jobs.Ref) (jobs.Snapshot, error)
 	Jobs(ctx context.Context, q jobs.JobQuery) (found []jobs.Job, more bool, err error)
+	// Outlook adds what single reads show of an unfinished job beyond its row: its place in the queue, how long it may take.
+	Outlook(ctx context.Context, snapshot *jobs.Snapshot) error
 }
 
 // readKind reads a job of one kind; a job of another is not found. A job never changes its kind.
@@ -155,5 +158,8 @@ func readKind(c *gin.Context, r JobReader, ref jobs.Ref, kind jobs.Kind) (jobs.S
 	if jobs.IsCode(err, jobs.CodeNotFound) || err == nil && snapshot.Kind != kind {
 		return jobs.Snapshot{}, none
 	}
-	return snapshot, err
+	if err != nil {
+		return snapshot, err
+	}
+	return snapshot, r.Outlook(c.Request.Context(), &snapshot)
 }

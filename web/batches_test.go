@@ -153,7 +153,7 @@ func TestWrongListParametersAreRefused(t *testing.T) {
 		"/v1/files?order=up":           {"order", "invalid_value"},
 		"/v1/files?after=file-gone":    {"after", "invalid_value"},
 		"/v1/jobs?limit=101":           {"limit", "integer_above_max_value"},
-		"/v1/jobs?kind=response":       {"kind", "invalid_value"},
+		"/v1/jobs?kind=chat":           {"kind", "invalid_value"},
 		"/v1/jobs?status=done":         {"status", "invalid_value"},
 		"/v1/jobs?after=gone":          {"after", "invalid_value"},
 		"/v1/events?limit=101":         {"limit", "integer_above_max_value"},

@@ -16,6 +16,7 @@ type core struct {
 	now       func() time.Time
 	bodyBytes int64
 	fileBytes int64
+	partBytes int64
 	flights   *flights
 
 	waits    context.Context // done when long polls and streams are to end
@@ -26,7 +27,7 @@ type core struct {
 
 func newCore(o Options) core {
 	c := core{
-		log: o.Log, now: o.Now, bodyBytes: o.BodyBytes, fileBytes: o.FileBytes, flights: newFlights(),
+		log: o.Log, now: o.Now, bodyBytes: o.BodyBytes, fileBytes: o.FileBytes, partBytes: o.UploadPartBytes, flights: newFlights(),
 		pace: defaultPace(), streams: make(chan struct{}, maxStreams),
 	}
 	if c.log == nil {

@@ -4,10 +4,12 @@ import (
 	"slices"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ringback/ringback/rawjson"
 )
 
 // ownKeys are Ringback's own top-level keys of POST /v1/generate. No provider sees them.
-var ownKeys = []string{"input", "webhook", "webhook_ids", "metadata", "run_at", "priority"}
+var ownKeys = submissionKeys("input")
 
 // readKeys are the provider's keys that Ringback reads too. They are forwarded as they came.
 var readKeys = []string{"model", "messages", "stream"}
@@ -44,7 +46,7 @@ func cut(body []byte) (pieces, error) {
 	if err != nil {
 		return pieces{}, err
 	}
-	p.forward = edit(body, root, forProvider)
+	p.forward = rawjson.Edit(body, root, forProvider)
 	return p, nil
 }
 
@@ -57,32 +59,4 @@ func forProvider(key string, value gjson.Result) (text string, keep bool) {
 		return `"messages":[{"role":"user","content":` + value.Raw + `}]`, true
 	}
 	return "", !slices.Contains(ownKeys, key)
-}
-
-// edit copies an object and asks about each top-level member: it is left out, or kept, or replaced by a text. A kept
-// member brings the separator before it along; all other bytes stay as they are.
-func edit(body []byte, root gjson.Result, decide func(key string, value gjson.Result) (text string, keep bool)) []byte {
-	out := make([]byte, 0, len(body)+len(`"messages":[{"role":"user","content":}]`))
-	end, kept := root.Index+1, 0 // end of the member before
-	root.ForEach(func(key, value gjson.Result) bool {
-		begin, after := key.Index, value.Index+len(value.Raw)
-		if end == root.Index+1 {
-			out = append(out, body[:begin]...) // up to the first member, kept or not
-		}
-		if text, keep := decide(key.String(), value); keep {
-			if kept++; kept > 1 {
-				out = append(out, body[end:begin]...)
-			}
-			if text == "" {
-				text = string(body[begin:after])
-			}
-			out = append(out, text...)
-		}
-		end = after
-		return true
-	})
-	if end == root.Index+1 {
-		return append(out, body...)
-	}
-	return append(out, body[end:]...)
 }

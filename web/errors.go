@@ -17,10 +17,14 @@ const (
 	codeUnknownField jobs.Code = "unknown_parameter"
 	codeBelow        jobs.Code = "integer_below_min_value"
 	codeAbove        jobs.Code = "integer_above_max_value"
+	codeLow          jobs.Code = "decimal_below_min_value"
+	codeHigh         jobs.Code = "decimal_above_max_value"
 	codeTooLong      jobs.Code = "string_above_max_length"
+	codeTooShort     jobs.Code = "string_below_min_length"
 	codeTooMany      jobs.Code = "object_above_max_properties"
 	codeLongArray    jobs.Code = "array_above_max_length"
 	codeMediaType    jobs.Code = "unsupported_media_type"
+	codeNoTuning     jobs.Code = "fine_tune_not_found"
 	codeNoRoute      jobs.Code = "unknown_url"
 	codeNoMethod     jobs.Code = "method_not_supported"
 	codeLoop         jobs.Code = "loop_detected"
@@ -58,12 +62,17 @@ var shapes = map[jobs.Code]shape{
 	codeUnknownField:      {status: http.StatusBadRequest, typ: typeRequest},
 	codeBelow:             {status: http.StatusBadRequest, typ: typeRequest},
 	codeAbove:             {status: http.StatusBadRequest, typ: typeRequest},
+	codeLow:               {status: http.StatusBadRequest, typ: typeRequest},
+	codeHigh:              {status: http.StatusBadRequest, typ: typeRequest},
+	jobs.CodePrevious:     {status: http.StatusBadRequest, typ: typeRequest},
 	codeTooLong:           {status: http.StatusBadRequest, typ: typeRequest},
+	codeTooShort:          {status: http.StatusBadRequest, typ: typeRequest},
 	codeTooMany:           {status: http.StatusBadRequest, typ: typeRequest},
 	jobs.CodeUnauthorized: {status: http.StatusUnauthorized, typ: typeAuth, header: [2]string{"WWW-Authenticate", "Bearer"}},
 	jobs.CodeForbidden:    {status: http.StatusForbidden, typ: typeAccess},
 	jobs.CodeNotFound:     {status: http.StatusNotFound, typ: typeRequest, hidden: true},
 	jobs.CodeModel:        {status: http.StatusNotFound, typ: typeRequest},
+	codeNoTuning:          {status: http.StatusNotFound, typ: typeRequest},
 	codeNoRoute:           {status: http.StatusNotFound, typ: typeRequest},
 	codeNoMethod:          {status: http.StatusMethodNotAllowed, typ: typeRequest},
 	jobs.CodeConflict:     {status: http.StatusConflict, typ: typeRequest, hidden: true, header: [2]string{"x-should-retry", "false"}},

@@ -45,7 +45,7 @@ const formRoom = 1 << 20
 
 func (f *files) create(c *gin.Context) error {
 	return f.once(c, http.StatusOK, func(k key) ([]byte, error) {
-		parts, err := f.openForm(c)
+		parts, err := f.openForm(c, fieldFile, f.fileBytes)
 		if err != nil {
 			return nil, err
 		}
@@ -57,19 +57,20 @@ func (f *files) create(c *gin.Context) error {
 	})
 }
 
-// openForm bounds the form's length. One that says it is too long is refused before a byte of it is read. The request
-// keeps its own body: net/http must know it, or it would read on after the refusal.
-func (f *files) openForm(c *gin.Context) (*multipart.Reader, error) {
-	if f.fileBytes == 0 {
-		return formParts(c.Request)
+// openForm bounds the length of a form by that of the field with its bytes; most is 0 for no bound. One that says it is
+// too long is refused before a byte of it is read. The request keeps its own body: net/http must know it, or it would
+// read on after the refusal.
+func (s *core) openForm(c *gin.Context, field string, most int64) (*multipart.Reader, error) {
+	if most == 0 {
+		return formParts(c.Request, field)
 	}
-	limit := f.fileBytes + formRoom
+	limit := most + formRoom
 	if c.Request.ContentLength > limit {
-		return nil, jobs.Errorf(jobs.CodeTooLarge, fieldFile, "The file is larger than %d bytes, the most that is accepted.", f.fileBytes)
+		return nil, jobs.Errorf(jobs.CodeTooLarge, field, "The part '%s' is larger than %d bytes, the most that is accepted.", field, most)
 	}
 	bounded := c.Request.WithContext(c.Request.Context())
 	bounded.Body = http.MaxBytesReader(c.Writer, c.Request.Body, limit)
-	return formParts(bounded)
+	return formParts(bounded, field)
 }
 
 // keep makes the upload a file. From KeepFile on its bytes are the service's concern.

@@ -55,6 +55,11 @@ func (f *frames) ping() {
 func (f *frames) event(id, typ string, body []byte) {
 	f.limit(len(body))
 	f.text("id: " + id + "\nevent: " + typ + "\n")
+	f.data(body)
+}
+
+// data writes a body's lines, and the empty line that ends the event.
+func (f *frames) data(body []byte) {
 	for line, rest, more := cutLine(body); ; line, rest, more = cutLine(rest) {
 		f.text("data: ")
 		f.write(line)

@@ -37,7 +37,7 @@ func (g *generations) create(c *gin.Context) error {
 		if err != nil {
 			return nil, err
 		}
-		n.ProjectID, n.Idempotency = g.project(c), k.over(body)
+		n.Idempotency = k.over(body)
 		snapshot, err := g.jobs.CreateGeneration(c.Request.Context(), n)
 		if err != nil {
 			return nil, err
@@ -58,14 +58,10 @@ func (g *generations) bind(c *gin.Context, body []byte) (n jobs.NewGeneration, e
 	if err = checkPrompt(p.own["input"], p.own["messages"]); err != nil {
 		return n, err
 	}
-	if err = checkUnsupported(p.own); err != nil {
+	if err = checkStream(p.own["stream"]); err != nil {
 		return n, err
 	}
-	if n.Metadata, err = readMetadata(p.own["metadata"]); err != nil {
-		return n, err
-	}
-	r, err := readReceiver(g.webhooks, p.own["webhook"], p.own["webhook_ids"])
-	n.Webhook, n.WebhookShown, n.WebhookIDs = r.webhook, r.shown, r.ids
+	n.Submission, err = g.readSubmission(c, g.webhooks, p.own)
 	return n, err
 }
 
@@ -84,18 +80,11 @@ func checkPrompt(input, messages gjson.Result) error {
 	return nil
 }
 
-// checkUnsupported refuses what would otherwise be ignored in silence.
-func checkUnsupported(own map[string]gjson.Result) error {
-	switch stream := own["stream"]; {
-	case stream.Type == gjson.True:
-		return jobs.Errorf(jobs.CodeUnsupported, "stream", "Unsupported parameter: 'stream'. The answer comes later: leave it out, and name a 'webhook' or poll.")
-	case stream.Type != gjson.Null && stream.Type != gjson.False:
+// checkStream lets a stream be asked for: the provider then streams to Ringback, which tells how far it is and keeps the
+// whole answer.
+func checkStream(stream gjson.Result) error {
+	if stream.Type != gjson.Null && !stream.IsBool() {
 		return typeError("stream", "a boolean", stream)
-	}
-	for _, name := range []string{"run_at", "priority"} {
-		if own[name].Type != gjson.Null {
-			return jobs.Errorf(jobs.CodeUnsupported, name, "Unsupported parameter: '%s' is not supported by this version. Leave it out.", name)
-		}
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ringback/ringback/callbacks"
 	"github.com/ringback/ringback/jobs"
+	"github.com/ringback/ringback/rawjson"
 )
 
 // JobService tells about jobs of every kind.
@@ -16,6 +17,8 @@ type JobService interface {
 	// Wait reads a job once its status has changed, or it has ended, or the time is up or ctx done.
 	Wait(ctx context.Context, ref jobs.Ref, wait time.Duration) (jobs.Snapshot, error)
 	Cancel(ctx context.Context, ref jobs.Ref) (jobs.Snapshot, error)
+	// CreateGeneration commits a generation before it returns. A used Idempotency-Key answers *jobs.Replay.
+	CreateGeneration(ctx context.Context, n jobs.NewGeneration) (jobs.Snapshot, error)
 }
 
 // DeliveryLister lists what became of a job's callbacks.
@@ -29,13 +32,15 @@ type jobRoutes struct {
 	jobs       JobService
 	facts      JobReader
 	deliveries DeliveryLister
+	webhooks   WebhookParser
 }
 
 var (
-	kinds    = []jobs.Kind{jobs.KindBatch, jobs.KindGeneration}
+	kinds    = []jobs.Kind{jobs.KindBatch, jobs.KindGeneration, jobs.KindResponse, jobs.KindTuning}
 	statuses = []jobs.Status{
 		jobs.Queued, jobs.Validating, jobs.InProgress, jobs.Finalizing, jobs.Cancelling,
-		jobs.Completed, jobs.Failed, jobs.Expired, jobs.Cancelled,
+		jobs.Completed, jobs.Failed, jobs.Expired, jobs.Cancelled, jobs.Incomplete,
+		jobs.ValidatingFiles, jobs.Running, jobs.Paused, jobs.Succeeded,
 	}
 )
 
@@ -64,7 +69,7 @@ func (j *jobRoutes) list(c *gin.Context) error {
 
 // withoutDetail is a job as lists show it: the kind's own object is left to GET /v1/jobs/{id}.
 func withoutDetail(object []byte) []byte {
-	return edit(object, gjson.ParseBytes(object), func(key string, _ gjson.Result) (string, bool) {
+	return rawjson.Edit(object, gjson.ParseBytes(object), func(key string, _ gjson.Result) (string, bool) {
 		return "", key != "detail"
 	})
 }
@@ -84,6 +89,9 @@ func (j *jobRoutes) get(c *gin.Context) error {
 	snapshot, err := j.read(c, ref, wait)
 	if err != nil {
 		return noJob(err, ref.ID)
+	}
+	if err := j.facts.Outlook(c.Request.Context(), &snapshot); err != nil {
+		return err
 	}
 	return ok(c, snapshot.Wrapped())
 }

@@ -33,6 +33,12 @@ type memory struct {
 	hold   chan struct{} // CreateJob waits for it, if set
 	held   chan struct{} // and says here that it waits
 	asked  jobs.JobQuery // the last one
+
+	log         []jobs.TuningEvent // oldest first
+	checkpoints []jobs.Checkpoint  // the highest step first
+	models      []jobs.Model
+
+	position int64 // that every job has in the queue
 }
 
 type kept struct{ hash, answer []byte }
@@ -122,8 +128,29 @@ func (m *memory) CreateJob(_ context.Context, n jobs.NewJob) (jobs.Woken, error)
 		}
 	}
 	m.jobs = append(m.jobs, n.Job)
+	if n.File != nil {
+		m.files = append(m.files, *n.File)
+	}
 	m.bodies[n.Job.ID], m.hooks[n.Job.ID] = n.Body, n.Webhook
+	m.log = append(m.log, n.Log...)
 	return jobs.Woken{}, nil
+}
+
+// Model finds one of those that fine-tunings have made.
+func (m *memory) Model(_ context.Context, ref jobs.Ref) (jobs.Model, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, model := range m.models {
+		if model.ID == ref.ID && model.ProjectID == ref.ProjectID {
+			return model, m.fail
+		}
+	}
+	return jobs.Model{}, jobs.NotFound("no model")
+}
+
+func (m *memory) Outlook(_ context.Context, s *jobs.Snapshot) error {
+	s.Position = m.position
+	return nil
 }
 
 func (m *memory) Job(_ context.Context, ref jobs.Ref) (jobs.Snapshot, error) {
@@ -152,7 +179,8 @@ func (m *memory) Move(_ context.Context, ref jobs.Ref, move func(*jobs.Job) (job
 	defer m.mu.Unlock()
 	for i := range m.jobs {
 		if m.jobs[i].ID == ref.ID {
-			_, err := move(&m.jobs[i])
+			fx, err := move(&m.jobs[i])
+			m.log = append(m.log, fx.Log...)
 			return jobs.Snapshot{Job: m.jobs[i]}, jobs.Woken{}, err
 		}
 	}
@@ -309,11 +337,15 @@ func (brokenDisk) Read([]byte) (int, error) { return 0, errors.New("disk: input/
 // router knows the models sim-small and org/model.
 type router struct{}
 
+func (router) Provider(string) (*providers.Provider, bool) { return nil, false }
+
+func (router) Providers() []*providers.Provider { return nil }
+
 func (router) Route(model string) (*providers.Provider, error) {
 	if model == "sim-small" || model == "org/model" {
 		return nil, nil
 	}
-	return nil, errors.New("no provider")
+	return nil, &providers.Error{Kind: providers.NoProvider}
 }
 
 type deafWaker struct{}

@@ -11,9 +11,13 @@ import (
 // route registers every route. A GET answers HEAD too.
 func (s *Server) route(o Options) {
 	f := &files{&s.core, o.Jobs, o.Facts}
-	b := &batches{&s.core, o.Jobs, o.Facts, o.Callbacks}
+	u := &uploads{&s.core, o.Jobs, o.Facts, f}
+	b := &batches{&s.core, o.Jobs, o.Facts, o.Facts, o.Callbacks}
+	rs := &responses{&s.core, o.Jobs, o.Facts, o.Facts, o.Callbacks}
 	g := &generations{&s.core, o.Jobs, o.Facts, o.Callbacks}
-	j := &jobRoutes{&s.core, o.Jobs, o.Facts, o.Callbacks}
+	t := &tunings{&s.core, o.Jobs, o.Facts, o.Facts, o.Callbacks}
+	m := &modelRoutes{&s.core, o.Jobs}
+	j := &jobRoutes{&s.core, o.Jobs, o.Facts, o.Callbacks, o.Callbacks}
 	ev := &events{&s.core, o.Facts}
 	ep := &endpoints{&s.core, o.Callbacks}
 	re := &replays{&s.core, o.Callbacks}
@@ -33,14 +37,42 @@ func (s *Server) route(o Options) {
 		{http.MethodDelete, "/v1/files/:id", f.delete},
 		{http.MethodGet, "/v1/files/:id/content", f.content},
 
+		{http.MethodPost, "/v1/uploads", u.create},
+		{http.MethodGet, "/v1/uploads/:id", u.get},
+		{http.MethodPost, "/v1/uploads/:id/parts", u.addPart},
+		{http.MethodPost, "/v1/uploads/:id/complete", u.complete},
+		{http.MethodPost, "/v1/uploads/:id/cancel", u.cancel},
+
 		{http.MethodPost, "/v1/batches", b.create},
 		{http.MethodGet, "/v1/batches", b.list},
 		{http.MethodGet, "/v1/batches/:id", b.get},
 		{http.MethodPost, "/v1/batches/:id/cancel", b.cancel},
+		{http.MethodPost, "/v1/batches/:id/retry", b.retry},
+		{http.MethodGet, "/v1/batches/:id/results", b.results},
+
+		{http.MethodPost, "/v1/responses", rs.create},
+		{http.MethodGet, "/v1/responses/:id", rs.get},
+		{http.MethodDelete, "/v1/responses/:id", rs.delete},
+		{http.MethodPost, "/v1/responses/:id/cancel", rs.cancel},
+		{http.MethodGet, "/v1/responses/:id/input_items", rs.listItems},
 
 		{http.MethodPost, "/v1/generate", g.create},
 		{http.MethodGet, "/v1/generate/:id", g.get},
 		{http.MethodPost, "/v1/generate/:id/cancel", g.cancel},
+
+		{http.MethodPost, "/v1/jobs", j.create},
+		{http.MethodPost, "/v1/fine_tuning/jobs", t.create},
+		{http.MethodGet, "/v1/fine_tuning/jobs", t.list},
+		{http.MethodGet, "/v1/fine_tuning/jobs/:id", t.get},
+		{http.MethodPost, "/v1/fine_tuning/jobs/:id/cancel", t.cancel},
+		{http.MethodPost, "/v1/fine_tuning/jobs/:id/pause", t.pause},
+		{http.MethodPost, "/v1/fine_tuning/jobs/:id/resume", t.resume},
+		{http.MethodGet, "/v1/fine_tuning/jobs/:id/events", t.events},
+		{http.MethodGet, "/v1/fine_tuning/jobs/:id/checkpoints", t.checkpoints},
+
+		{http.MethodGet, "/v1/models", m.list},
+		{http.MethodGet, "/v1/models/*id", m.get},
+		{http.MethodDelete, "/v1/models/*id", m.delete},
 
 		{http.MethodGet, "/v1/jobs", j.list},
 		{http.MethodGet, "/v1/jobs/:id", j.get},

@@ -16,8 +16,9 @@ import (
 	"github.com/ringback/ringback/jobs"
 )
 
-// The form fields of an upload beside its file.
+// The fields of forms: of a file, and of one part of a file.
 const (
+	fieldData    = "data"
 	fieldFile    = "file"
 	fieldPurpose = "purpose"
 	fieldAnchor  = "expires_after[anchor]"
@@ -37,14 +38,14 @@ type upload struct {
 	spooled  *jobs.Spooled // nil until the file part has come
 }
 
-// formParts opens a multipart request without reading it.
-func formParts(r *http.Request) (*multipart.Reader, error) {
+// formParts opens a multipart request without reading it. The field is what its bytes come in.
+func formParts(r *http.Request, field string) (*multipart.Reader, error) {
 	if err := plainEncoding(r.Header); err != nil {
 		return nil, err
 	}
 	parts, err := r.MultipartReader()
 	if err != nil {
-		e := jobs.Errorf(jobs.CodeInvalid, "Content-Type", "The upload must be multipart/form-data with a boundary. Send the file as part 'file' of such a form.")
+		e := jobs.Errorf(jobs.CodeInvalid, "Content-Type", "The upload must be multipart/form-data with a boundary. Send the bytes as part '%s' of such a form.", field)
 		e.Err = err
 		return nil, e
 	}
@@ -56,6 +57,11 @@ type spooler func(ctx context.Context, r io.Reader) (*jobs.Spooled, error)
 
 // read takes all parts. On an error the caller discards what is spooled.
 func (u *upload) read(ctx context.Context, parts *multipart.Reader, spool spooler) error {
+	return eachPart(parts, func(part *multipart.Part) error { return u.take(ctx, part, spool) })
+}
+
+// eachPart hands over a form's parts in their order until one is refused.
+func eachPart(parts *multipart.Reader, take func(*multipart.Part) error) error {
 	for {
 		part, err := parts.NextRawPart()
 		if err == io.EOF { //nolint:errorlint // a wrapped EOF is a body that was cut off
@@ -64,7 +70,7 @@ func (u *upload) read(ctx context.Context, parts *multipart.Reader, spool spoole
 		if err != nil {
 			return brokenForm(err)
 		}
-		if err := u.take(ctx, part, spool); err != nil {
+		if err := take(part); err != nil {
 			return err
 		}
 	}
@@ -94,6 +100,11 @@ func (u *upload) takeFile(ctx context.Context, part *multipart.Part, spool spool
 	if !storable(u.filename) || utf8.RuneCountInString(u.filename) > maxFilename {
 		return jobs.Errorf(jobs.CodeValue, fieldFile, "Invalid filename of 'file': at most %d characters of UTF-8 without NUL are accepted.", maxFilename)
 	}
+	return u.spool(ctx, part, spool)
+}
+
+// spool keeps a part's bytes.
+func (u *upload) spool(ctx context.Context, part io.Reader, spool spooler) error {
 	source := &watched{r: part}
 	spooled, err := spool(ctx, source)
 	if source.err != nil {

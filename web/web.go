@@ -14,15 +14,23 @@ import (
 // Jobs is the whole of what this package commands about jobs. Each resource declares its own part beside its handlers.
 type Jobs interface {
 	FileService
+	UploadService
 	BatchService
+	ResponseService
 	GenerationService
+	TuningService
+	ModelService
 	JobService
 }
 
 // Facts is what it reads, straight from the store.
 type Facts interface {
 	FileReader
+	UploadReader
 	JobReader
+	ResultReader
+	TuningReader
+	ResponseReader
 	EventReader
 }
 
@@ -50,6 +58,8 @@ type Options struct {
 
 	BodyBytes int64 // of a JSON body; 0 is 16 MiB
 	FileBytes int64 // of an upload; refused early when the client declares more. 0 leaves it to Jobs.Spool
+
+	UploadPartBytes int64 // of one part of a file; 0 leaves it to Jobs.SpoolPart
 
 	// Ready asks each dependency by name whether it works; nil errors are good. Its errors go to the log alone.
 	Ready   func(ctx context.Context) map[string]error

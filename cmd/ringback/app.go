@@ -113,10 +113,14 @@ func (p ProviderConfig) options() providers.Config {
 	if retries == 0 {
 		retries = -1 // the package's word for never; its zero is its default
 	}
+	media := make([]providers.MediaConfig, len(p.Media))
+	for i, m := range p.Media {
+		media[i] = providers.MediaConfig(m)
+	}
 	return providers.Config{
 		Name: p.Name, Type: p.Type, BaseURL: p.BaseURL, APIKey: p.APIKey.Reveal(), Headers: headers, Models: p.Models,
 		Concurrency: p.Concurrency, RequestsPerMinute: p.RequestsPerMinute, TokensPerMinute: p.TokensPerMinute,
-		Timeout: p.Timeout, Retries: retries,
+		Timeout: p.Timeout, Retries: retries, Responses: p.Responses, Media: media,
 	}
 }
 
@@ -154,8 +158,8 @@ func (a *app) openQueue(context.Context) (err error) {
 	a.queue, err = queue.Open(queue.Options{
 		Redis: a.cfg.Queue.Redis.Reveal(), Drain: a.cfg.Server.ShutdownGrace, Log: a.log,
 		Lanes: []queue.Lane{
-			{Name: jobs.LaneJobs, Workers: batchSteps, Group: 4, Due: a.store.DueBatches, Work: a.workJobs},
-			{Name: jobs.LaneGenerations, Workers: a.cfg.Jobs.Workers, Group: 4, Due: a.store.DueGenerations, Work: a.workJobs},
+			{Name: jobs.LaneJobs, Workers: batchSteps, Group: 4, Due: a.store.DueJobs, Work: a.workJobs},
+			{Name: jobs.LaneGenerations, Workers: a.cfg.Jobs.Workers, Group: 4, Due: a.store.DueCalls, Work: a.workJobs},
 			{Name: jobs.LaneShards, Workers: a.cfg.Batches.Workers, Group: 1, Due: a.store.DueShards, Work: a.workShards},
 			{Name: jobs.LaneDeliveries, Workers: gateGroups, Group: 64, Due: a.store.DueGates, Work: a.workDeliveries},
 		},
@@ -212,6 +216,7 @@ func (a *app) openJobs(context.Context) error {
 	limits := jobs.Limits{
 		BatchLines: a.cfg.Limits.BatchLines, BatchBytes: int64(a.cfg.Limits.BatchBytes),
 		FileBytes: int64(a.cfg.Limits.FileBytes), ShardLines: a.cfg.Batches.ShardLines,
+		UploadBytes: int64(a.cfg.Limits.UploadBytes), UploadPartBytes: int64(a.cfg.Limits.UploadPartBytes),
 	}
 	a.runner = jobs.NewRunner(jobs.RunnerOptions{
 		Store: a.store, Blobs: a.files, Router: a.providers, Waker: a.queue, Watchers: watchers, Limits: limits,
@@ -232,7 +237,7 @@ func (a *app) openHTTP(context.Context) error {
 	a.http = web.HTTPServer(web.New(web.Options{
 		Jobs: a.service, Facts: a.store, Callbacks: a.deliveries,
 		Keys: keys, PublicURL: a.URL(), BodyBytes: int64(a.cfg.Limits.BodyBytes), FileBytes: int64(a.cfg.Limits.FileBytes),
-		Ready: a.ready, Log: a.log, Now: time.Now, Version: version(),
+		UploadPartBytes: int64(a.cfg.Limits.UploadPartBytes), Ready: a.ready, Log: a.log, Now: time.Now, Version: version(),
 	}))
 	a.http.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
 	return nil

@@ -60,12 +60,14 @@ type SecretsConfig struct {
 
 // LimitsConfig bounds what is taken in and given out.
 type LimitsConfig struct {
-	BatchLines  int      `yaml:"batch_lines"`
-	BatchBytes  ByteSize `yaml:"batch_bytes"`
-	FileBytes   ByteSize `yaml:"file_bytes"`
-	AnswerBytes ByteSize `yaml:"answer_bytes"`
-	BodyBytes   ByteSize `yaml:"body_bytes"`
-	EventBytes  ByteSize `yaml:"event_bytes"`
+	BatchLines      int      `yaml:"batch_lines"`
+	BatchBytes      ByteSize `yaml:"batch_bytes"`
+	FileBytes       ByteSize `yaml:"file_bytes"`
+	UploadBytes     ByteSize `yaml:"upload_bytes"`
+	UploadPartBytes ByteSize `yaml:"upload_part_bytes"`
+	AnswerBytes     ByteSize `yaml:"answer_bytes"`
+	BodyBytes       ByteSize `yaml:"body_bytes"`
+	EventBytes      ByteSize `yaml:"event_bytes"`
 }
 
 // BatchesConfig sets how batches are cut up and worked on.
@@ -108,6 +110,24 @@ type ProviderConfig struct {
 	TokensPerMinute   int               `yaml:"tokens_per_minute"`
 	Timeout           time.Duration     `yaml:"timeout"`
 	Retries           int               `yaml:"retries"`
+	Responses         string            `yaml:"responses"` // native or chat
+	Media             []MediaConfig     `yaml:"media"`
+}
+
+// MediaConfig describes asynchronous jobs of a provider's own. What is left out has the defaults of package providers.
+type MediaConfig struct {
+	Path     string        `yaml:"path"`
+	ID       string        `yaml:"id"`
+	Poll     string        `yaml:"poll"`
+	Status   string        `yaml:"status"`
+	Done     []string      `yaml:"done"`
+	Failed   []string      `yaml:"failed"`
+	Error    string        `yaml:"error"`
+	Progress string        `yaml:"progress"`
+	Fetch    string        `yaml:"fetch"`
+	URL      string        `yaml:"url"`
+	Cancel   string        `yaml:"cancel"`
+	Every    time.Duration `yaml:"every"`
 }
 
 // setDefaults fills what a list entry may leave out. A list has no defaults
@@ -117,6 +137,7 @@ func (p *ProviderConfig) setDefaults() {
 	p.Concurrency = 32
 	p.Timeout = 10 * time.Minute
 	p.Retries = 4
+	p.Responses = "native"
 }
 
 // SimulatorConfig sets the stand-in provider that serve starts.
@@ -124,8 +145,10 @@ type SimulatorConfig struct {
 	Enabled bool          `yaml:"enabled"`
 	TTFT    time.Duration `yaml:"ttft"`
 	TPOT    time.Duration `yaml:"tpot"`
+	Tuning  time.Duration `yaml:"tuning"` // how long a fine-tuning takes
 	Fail    float64       `yaml:"fail"`
 	RPM     int           `yaml:"rpm"`
+	Burst   int           `yaml:"burst"`
 }
 
 // LogConfig sets what is logged and how.

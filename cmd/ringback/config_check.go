@@ -105,17 +105,19 @@ func (l *configLoader) checkAuth(cfg Config) {
 
 func (l *configLoader) checkNumbers(cfg Config) {
 	for key, value := range map[string]int64{
-		"limits.batch_lines":     int64(cfg.Limits.BatchLines),
-		"limits.batch_bytes":     int64(cfg.Limits.BatchBytes),
-		"limits.file_bytes":      int64(cfg.Limits.FileBytes),
-		"limits.answer_bytes":    int64(cfg.Limits.AnswerBytes),
-		"limits.body_bytes":      int64(cfg.Limits.BodyBytes),
-		"limits.event_bytes":     int64(cfg.Limits.EventBytes),
-		"batches.shard_lines":    int64(cfg.Batches.ShardLines),
-		"batches.workers":        int64(cfg.Batches.Workers),
-		"jobs.workers":           int64(cfg.Jobs.Workers),
-		"callbacks.workers":      int64(cfg.Callbacks.Workers),
-		"callbacks.per_receiver": int64(cfg.Callbacks.PerReceiver),
+		"limits.batch_lines":       int64(cfg.Limits.BatchLines),
+		"limits.batch_bytes":       int64(cfg.Limits.BatchBytes),
+		"limits.file_bytes":        int64(cfg.Limits.FileBytes),
+		"limits.upload_bytes":      int64(cfg.Limits.UploadBytes),
+		"limits.upload_part_bytes": int64(cfg.Limits.UploadPartBytes),
+		"limits.answer_bytes":      int64(cfg.Limits.AnswerBytes),
+		"limits.body_bytes":        int64(cfg.Limits.BodyBytes),
+		"limits.event_bytes":       int64(cfg.Limits.EventBytes),
+		"batches.shard_lines":      int64(cfg.Batches.ShardLines),
+		"batches.workers":          int64(cfg.Batches.Workers),
+		"jobs.workers":             int64(cfg.Jobs.Workers),
+		"callbacks.workers":        int64(cfg.Callbacks.Workers),
+		"callbacks.per_receiver":   int64(cfg.Callbacks.PerReceiver),
 	} {
 		l.require(value > 0, key, "is %d: it must be at least 1", value)
 	}
@@ -124,6 +126,8 @@ func (l *configLoader) checkNumbers(cfg Config) {
 func (l *configLoader) checkSimulator(s SimulatorConfig) {
 	l.require(s.TTFT >= 0, "simulator.ttft", "is below zero")
 	l.require(s.TPOT >= 0, "simulator.tpot", "is below zero")
+	l.require(s.Tuning > 0, "simulator.tuning", "is not above zero")
 	l.require(s.Fail >= 0 && s.Fail <= 1, "simulator.fail", "is %v: it is a share from 0 to 1", s.Fail)
 	l.require(s.RPM >= 0, "simulator.rpm", "is below zero; 0 means no limit")
+	l.require(s.Burst >= 0, "simulator.burst", "is below zero; 0 means a sixtieth of simulator.rpm")
 }

@@ -40,6 +40,7 @@ func TestProblems(t *testing.T) {
 		{"level", []string{"log.level=loud"}, []string{`log.level: "loud" is not a level`}},
 		{"format", []string{"log.format=xml"}, []string{`log.format: "xml" is not a form`}},
 		{"share", []string{"simulator.fail=1.5"}, []string{"simulator.fail: is 1.5"}},
+		{"no time", []string{"simulator.tuning=0s"}, []string{"simulator.tuning: is not above zero"}},
 		{"open listen without keys", []string{"server.listen=0.0.0.0:8787"}, []string{"server.listen: 0.0.0.0:8787 can be reached"}},
 		{"every address without keys", []string{"server.listen=:8787"}, []string{"server.listen: :8787 can be reached"}},
 		{"listen", []string{"server.listen=8787"}, []string{`server.listen: "8787" is not HOST:PORT`}},

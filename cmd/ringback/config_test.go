@@ -46,10 +46,13 @@ func TestDefaultsRunAsTheyAre(t *testing.T) {
 	require.Equal(t, "127.0.0.1:8787", cfg.Server.Listen)
 	require.Equal(t, 20*time.Second, cfg.Server.ShutdownGrace)
 	require.Equal(t, ByteSize(200_000_000), cfg.Limits.BatchBytes)
+	require.Equal(t, ByteSize(8_000_000_000), cfg.Limits.UploadBytes)
+	require.Equal(t, ByteSize(64_000_000), cfg.Limits.UploadPartBytes)
 	require.Equal(t, ByteSize(16<<20), cfg.Limits.AnswerBytes)
 	require.Equal(t, ByteSize(256<<10), cfg.Limits.EventBytes)
 	require.Equal(t, 50_000, cfg.Limits.BatchLines)
 	require.True(t, cfg.Simulator.Enabled)
+	require.Equal(t, 10*time.Second, cfg.Simulator.Tuning)
 	require.Empty(t, cfg.Providers)
 }
 
@@ -115,9 +118,14 @@ func TestProviderExample(t *testing.T) {
 	want.setDefaults()
 	want.Name, want.BaseURL, want.APIKey = "openai", "https://api.openai.com/v1", "sk-example"
 	want.Models, want.Headers = []string{"gpt-*", "o*", "text-embedding-*"}, map[string]Secret{}
+	want.Media = []MediaConfig{{
+		Path: "/v1/videos", Poll: "/v1/videos/{id}", Fetch: "/v1/videos/{id}/content", Cancel: "DELETE /v1/videos/{id}",
+		ID: "id", Status: "status", Progress: "progress", Error: "error.message", Every: time.Second,
+		Done: []string{"completed", "succeeded"}, Failed: []string{"failed", "cancelled", "canceled", "expired", "error"},
+	}}
 	require.Equal(t, want, cfg.Providers[0])
 
-	for _, name := range fieldNames(reflect.TypeFor[ProviderConfig]()) {
+	for _, name := range append(fieldNames(reflect.TypeFor[ProviderConfig]()), fieldNames(reflect.TypeFor[MediaConfig]())...) {
 		require.Contains(t, example, " "+name+":", "the example lacks %s", name)
 	}
 }

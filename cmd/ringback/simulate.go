@@ -23,8 +23,9 @@ func newSimulateCommand() *cobra.Command {
 		Short: "Run an OpenAI-compatible upstream with set latency and faults",
 		Long: `Run an OpenAI-compatible upstream with set latency and faults.
 
-It serves chat completions, completions, responses, embeddings, moderations and
-images for the models sim-small, sim-large and sim-embed.`,
+It serves chat completions, completions, responses, embeddings, moderations, images,
+speech, transcriptions, videos, files, batches and fine-tuning for the models
+sim-small, sim-large and sim-embed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for name, share := range map[string]float64{"fail": options.Fail, "hang": options.Hang, "reset": options.Reset} {
@@ -44,6 +45,10 @@ images for the models sim-small, sim-large and sim-embed.`,
 	flags.Float64Var(&options.Hang, "hang", 0, "`share` of calls that never answer, from 0 to 1")
 	flags.Float64Var(&options.Reset, "reset", 0, "`share` of calls whose connection is reset, from 0 to 1")
 	flags.IntVar(&options.RPM, "rpm", 0, "calls a minute before it answers 429; 0 means no limit")
+	flags.IntVar(&options.Burst, "burst", 0, "calls taken at once before that pace holds; 0 means a sixtieth of --rpm")
+	flags.DurationVar(&options.TuneTime, "tune-time", 0, "how long a fine-tuning takes; 0 means 2s")
+	flags.DurationVar(&options.MediaTime, "media-time", 0, "how long a video takes; 0 means 1s")
+	flags.StringVar(&options.Dir, "dir", "", "`folder` that keeps files, batches, fine-tunings and models; empty forgets them")
 	flags.StringVar(&options.APIKey, "api-key", "", "key that callers must send; empty means none")
 	return cmd
 }

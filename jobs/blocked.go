@@ -1,0 +1,83 @@
+package jobs
+
+import "github.com/ringback/ringback/providers"
+
+// Blocked says why a job waits.
+type Blocked string
+
+// What jobs wait for.
+const (
+	BlockedByRateLimit Blocked = "rate_limit"    // the provider's limit, or the configured one
+	BlockedByProvider  Blocked = "provider_down" // it has failed several times in a row
+	BlockedByWindow    Blocked = "window"        // run_at has not come
+	BlockedByQueue     Blocked = "queue"         // others are before it
+)
+
+// blockedObject is blocked_by in the API.
+type blockedObject struct {
+	Reason   Blocked `json:"reason"`
+	Until    *int64  `json:"until"`    // Unix seconds; null where no time is known
+	Position *int64  `json:"position"` // in the queue, from 1; null where it is not known
+}
+
+// block notes what a job that is given back waits for.
+func (j *Job) block(why Blocked, until Time) { j.BlockedBy, j.BlockedUntil = why, until }
+
+func (j *Job) unblock() { j.block("", 0) }
+
+// blockedBy turns a limiter's reason into a job's.
+func blockedBy(reason string) Blocked {
+	switch reason {
+	case providers.ProviderDown:
+		return BlockedByProvider
+	case providers.AllSlotsTaken, providers.OthersWait:
+		return BlockedByQueue
+	}
+	return BlockedByRateLimit
+}
+
+// blocked is what the job waits for, from its row alone: so an event says what polling would have said at that moment.
+func (s *Snapshot) blocked() *blockedObject {
+	switch {
+	case s.Status.Terminal():
+		return nil
+	case s.BlockedBy != "":
+		return &blockedObject{Reason: s.BlockedBy, Until: s.BlockedUntil.unix()}
+	case s.Attempt > 0:
+		return nil
+	case s.RunAt > s.ChangedAt && s.Position == 0:
+		return &blockedObject{Reason: BlockedByWindow, Until: s.RunAt.unix()}
+	}
+	o := &blockedObject{Reason: BlockedByQueue}
+	if s.Position > 0 {
+		o.Position = &s.Position
+	}
+	return o
+}
+
+// eta is when the job is expected to end, in Unix seconds; nil where nothing is known to go by. A batch goes on as fast
+// as so far, a fine-tuning as its provider says, a single call takes as long as those before it.
+func (s *Snapshot) eta() *int64 {
+	var at Time
+	switch {
+	case s.Status.Terminal():
+	case s.Kind == KindTuning:
+		at = s.Tuning.eta()
+	case s.Kind == KindBatch && s.Status == InProgress:
+		at = s.batchETA()
+	case s.Kind.OneCall() && s.Typical > 0:
+		at = max(s.CreatedAt, s.StartedAt, s.RunAt, s.BlockedUntil) + s.Typical
+	}
+	return at.unix()
+}
+
+// batchETA counts from the first line's answer to the last one's.
+func (j *Job) batchETA() Time {
+	done := j.Completed + j.Failed - j.Copied
+	left := j.Total - j.Completed - j.Failed
+	if done <= 0 || j.ChangedAt <= j.StartedAt {
+		return 0
+	}
+	each := float64(j.ChangedAt-j.StartedAt) / float64(done)
+	return max(j.ChangedAt, j.BlockedUntil) + Time(each*float64(left))
+}

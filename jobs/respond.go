@@ -1,0 +1,137 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+
+	"github.com/ringback/ringback/providers"
+	"github.com/ringback/ringback/providers/responses"
+)
+
+// ResponseStore is what an attempt at a response asks of the store.
+type ResponseStore interface {
+	// Response reads what a response has beside its row.
+	Response(ctx context.Context, ref Ref) (Response, error)
+	// KeepResponseEvents adds to a response's stream, while the attempt that says them holds the job; else ErrStale. Those
+	// that stand there already are left out.
+	KeepResponseEvents(ctx context.Context, held Job, events []ResponseEvent) error
+	// LastResponseEvent is the number of the last one kept; 0 for none.
+	LastResponseEvent(ctx context.Context, ref Ref) (int64, error)
+}
+
+// respond makes one attempt at a response's call. A retry is a later due time in its row, as a generation's.
+func (r *Runner) respond(ctx context.Context, j Job) error {
+	provider, err := r.route(ctx, j.ProjectID, j.Model)
+	if failed := providers.AsError(err); failed != nil {
+		return r.settle(ctx, j, func(now *Job) (Effects, error) { return now.generated(nil, failed, At(r.Now())) })
+	}
+	if err != nil {
+		return err
+	}
+	a, err := r.answering(ctx, provider, j)
+	if failed := providers.AsError(err); failed != nil {
+		return r.settle(ctx, j, func(now *Job) (Effects, error) { return now.generated(nil, failed, At(r.Now())) })
+	}
+	if err != nil {
+		return err
+	}
+	slot, err := r.slot(ctx, provider, j)
+	if slot == nil {
+		return err
+	}
+	got, answer, err := a.call(ctx)
+	failed := providers.AsError(err)
+	outage := slot.Release(failed, answer.Usage)
+	switch {
+	case failed != nil && ctx.Err() != nil:
+		return ctx.Err()
+	case failed != nil:
+		return r.settle(ctx, j, decideGeneration(provider, j, failed, outage, r.Now))
+	case err != nil:
+		return err
+	}
+	return r.settle(ctx, j, func(j *Job) (Effects, error) { return j.responded(got, answer.Usage, At(r.Now())) })
+}
+
+// answering is one attempt at a response: what is asked of whom.
+type answering struct {
+	*Runner
+	provider *providers.Provider
+	job      Job
+	facts    Response
+	request  providers.Request
+}
+
+// responded is a response as it ended: completed, incomplete or failed, with the object that shows it.
+type responded struct {
+	state  Status
+	object []byte
+}
+
+func (r *Runner) answering(ctx context.Context, p *providers.Provider, j Job) (*answering, error) {
+	facts, err := r.Store.Response(ctx, j.Ref())
+	if err != nil {
+		return nil, err
+	}
+	body, err := r.Store.Request(ctx, j.Ref())
+	if err != nil {
+		return nil, err
+	}
+	a := &answering{Runner: r, provider: p, job: j, facts: facts}
+	a.request = providers.Request{Path: j.Path, Model: j.Model, Body: responses.Native(body, a.streams())}
+	if p.SpeaksResponses() {
+		return a, nil
+	}
+	a.request.Path = "/v1/chat/completions"
+	a.request.Body, err = responses.Chat(body, a.streams())
+	var problem *responses.Problem
+	if errors.As(err, &problem) {
+		return nil, &providers.Error{Kind: providers.Rejected, Message: problem.Message}
+	}
+	return a, err
+}
+
+func (a *answering) streams() bool { return a.facts.Streaming != NotStreamed }
+
+func (a *answering) call(ctx context.Context) (responded, providers.Answer, error) {
+	if a.streams() {
+		return a.stream(ctx)
+	}
+	answer, err := a.provider.Do(ctx, a.request)
+	if err != nil {
+		return responded{}, answer, err
+	}
+	return a.whole(answer.Body), answer, nil
+}
+
+// whole completes the response with an answer that came in one piece.
+func (a *answering) whole(body []byte) responded {
+	if a.provider.SpeaksResponses() {
+		state, object := responses.FromNative(a.object(), body)
+		return responded{Status(state), object}
+	}
+	o := responses.FromChat(a.object(), body, NewID)
+	return responded{Status(o.Status), o.JSON()}
+}
+
+// object is the response that waits for its answer, which comes now.
+func (a *answering) object() responses.Object {
+	s := Snapshot{Job: a.job, Response: &a.facts}
+	s.EndedAt = At(a.Now())
+	return s.responseState()
+}
+
+// responded ends a response.
+func (j *Job) responded(got responded, usage providers.Usage, now Time) (Effects, error) {
+	if j.Status != InProgress {
+		return Effects{}, ErrStale
+	}
+	j.Tries++
+	j.Usage = usage
+	if got.state == Failed {
+		j.Failed = 1
+	} else {
+		j.Completed = 1
+	}
+	return Effects{Events: []EventType{j.end(got.state, now)}, Result: got.object}, nil
+}

@@ -1,0 +1,55 @@
+package web
+
+import (
+	"bytes"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+	"github.com/tidwall/gjson"
+
+	"github.com/ringback/ringback/jobs"
+)
+
+// retry makes a new batch of what an ended one has not answered. Nothing must be said, so there may be no body.
+func (b *batches) retry(c *gin.Context) error {
+	return b.once(c, http.StatusOK, func(k key) ([]byte, error) {
+		if _, err := readKind(c, b.facts, b.ref(c), jobs.KindBatch); err != nil {
+			return nil, err
+		}
+		body, err := b.readBody(c)
+		if err != nil {
+			return nil, err
+		}
+		n, err := b.bindRetry(c, body)
+		if err != nil {
+			return nil, err
+		}
+		n.Idempotency = k.over(body)
+		snapshot, err := b.jobs.RetryBatch(c.Request.Context(), b.ref(c), n)
+		if err != nil {
+			return nil, err
+		}
+		return snapshot.Object(), nil
+	})
+}
+
+func (b *batches) bindRetry(c *gin.Context, body []byte) (n jobs.BatchRetry, err error) {
+	root := gjson.Parse("{}")
+	if len(bytes.TrimSpace(body)) > 0 {
+		if root, err = parseBody(body); err != nil {
+			return n, err
+		}
+	}
+	f, err := readFields(root, "", submissionKeys("model", "completion_window")...)
+	if err != nil {
+		return n, err
+	}
+	if n.Model, err = f.text("model"); err != nil {
+		return n, err
+	}
+	if n.CompletionWindow, err = f.text("completion_window"); err != nil {
+		return n, err
+	}
+	n.Submission, err = b.readSubmission(c, b.webhooks, f.members)
+	return n, err
+}
