@@ -34,7 +34,7 @@ func startServer(binary, dir string, callbackPort int, settings ...string) (*ser
 	}
 	settings = append([]string{
 		"server.listen=127.0.0.1:0", "server.shutdown_grace=2s", "data_dir=data", "log.format=json",
-		"simulator.enabled=true", "callbacks.allow_http=true", "callbacks.allow_cidrs=[127.0.0.0/8]",
+		"simulator.enabled=true", "simulator.tuning=3s", "callbacks.allow_http=true", "callbacks.allow_cidrs=[127.0.0.0/8]",
 		fmt.Sprintf("callbacks.allow_ports=[%d]", callbackPort),
 	}, settings...)
 	s := &server{cmd: exec.Command(binary, "serve"), ended: make(chan struct{})}

@@ -43,7 +43,7 @@ func TestEveryErrorIsAnEnvelope(t *testing.T) {
 		{"generate without model", "POST", "/v1/generate", `{"input":"hi"}`, 400, "model"},
 		{"generate without input", "POST", "/v1/generate", `{"model":"sim-small"}`, 400, "input"},
 		{"generate with an unknown model", "POST", "/v1/generate", `{"model":"gpt-9","input":"hi"}`, 404, "model"},
-		{"generate as a stream", "POST", "/v1/generate", `{"model":"sim-small","input":"hi","stream":true}`, 400, "stream"},
+		{"generate as a stream", "POST", "/v1/generate", `{"model":"sim-small","input":"hi","stream":"yes"}`, 400, "stream"},
 		{"unknown endpoint ID", "POST", "/v1/generate", `{"model":"sim-small","input":"hi","webhook_ids":["x"]}`, 400, "webhook_ids"},
 		{"reserved header", "POST", "/v1/generate", `{"model":"sim-small","input":"hi","webhook":{"url":"https://example.com","headers":{"webhook-id":"x"}}}`, 400, "webhook.headers.webhook-id"},
 		{"body over the limit", "POST", "/v1/generate", `{"input":"` + strings.Repeat("x", 17<<20) + `"}`, 413, ""},

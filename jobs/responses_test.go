@@ -206,6 +206,22 @@ func TestResponseStreamOfResponses(t *testing.T) {
 	require.Equal(t, string(done.Object()), gjson.GetBytes(events[4].Data, "response").Raw)
 }
 
+// A provider that answers in one piece where it was asked for a stream has answered all the same.
+func TestResponseThatIsNotStreamedAfterAll(t *testing.T) {
+	t.Parallel()
+	for speaks, body := range map[string]string{
+		"":                      native,
+		providers.ResponsesChat: `{"choices":[{"message":{"content":"yes"},"finish_reason":"stop"}]}`,
+	} {
+		x := newResponding(t, speaks)
+		x.replies(sayJSON(body))
+		ref := x.created(`{"model":"m1","background":true,"input":"hi","stream":true}`)
+		done := x.settle(ref)
+		require.Equal(t, "yes", gjson.GetBytes(done.Object(), "output.0.content.0.text").Str)
+		require.Equal(t, "created queued in_progress completed", typesOf(x.watched(ref)))
+	}
+}
+
 // An attempt that breaks off in mid-answer leaves what it said; the next one goes on with the next number, and the last
 // event is the one that counts.
 func TestResponseStreamGoesOnAfterABreak(t *testing.T) {

@@ -62,7 +62,7 @@ func checkUpload(n NewUpload, limits Limits) error {
 	if !slices.Contains(purposes, n.Purpose) {
 		return Errorf(CodeValue, "purpose", "Invalid value for 'purpose'. Supported values are: %s.", quoted(purposes))
 	}
-	lines := n.Purpose == PurposeBatch || n.Purpose == "fine-tune"
+	lines := n.Purpose == PurposeBatch || n.Purpose == PurposeFineTune
 	if lines && !strings.EqualFold(path.Ext(n.Filename), ".jsonl") {
 		return Errorf(CodeValue, "filename", "Invalid value for 'filename': a file for the purpose '%s' must be .jsonl.", n.Purpose)
 	}

@@ -144,10 +144,12 @@ func TestARateThatHoldsNobodyBackIsForgotten(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		take(t, l, 1)[0].Release(nil, Usage{})
 		requireBusy(t, l, LearnedRate, 100*time.Millisecond)
-		for range 120 { // calls that come one a second are held back by nothing
+		for range 50 { // calls that come one a second are held back by nothing
 			time.Sleep(time.Second)
 			take(t, l, 1)[0].Release(nil, Usage{})
 		}
+		require.InDelta(t, 10, l.pace.learned.paced.rate, 0) // and nothing says that it could be more
+		time.Sleep(15 * time.Second)
 		take(t, l, 4)
 		require.False(t, l.pace.learned.on())
 	})
@@ -185,6 +187,61 @@ func TestRefusalsOfOneFlightCountOnce(t *testing.T) {
 		// 30 calls, and half of one, since the first refusal 4 s ago.
 		require.InDelta(t, keepUnder*30.5/4, l.pace.learned.paced.rate, 1e-9)
 	})
+}
+
+// afterMeasure returns a limiter of 64 with a rate that was measured: 10 a second.
+func afterMeasure(t *testing.T) *Limiter {
+	l := testLimiter(t, Config{Concurrency: 64}, 0)
+	now := time.Now()
+	l.pace.learned = learned{base: 10, since: now, last: now, held: now, paced: &bucket{level: 1, filled: now}}
+	l.pace.learned.paced.limit(10)
+	return l
+}
+
+// hold takes calls as soon as the learned rate allows, and answers them.
+func hold(t *testing.T, l *Limiter, calls int) {
+	t.Helper()
+	for range calls {
+		s, err := l.Acquire(t.Context(), Turn{}, time.Second)
+		require.NoError(t, err)
+		s.Release(nil, Usage{})
+	}
+}
+
+func TestARefusalOfHeldCallsLeavesTheLimitOfCallsInFlight(t *testing.T) {
+	t.Parallel()
+	for _, held := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			l := afterMeasure(t)
+			hold(t, l, 30)
+			if !held {
+				time.Sleep(time.Second)
+			}
+			s, err := l.Acquire(t.Context(), Turn{}, time.Second)
+			require.NoError(t, err)
+			s.Release(limited(time.Second), Usage{})
+			require.Equal(t, map[bool]int{true: 64, false: 32}[held], l.State().Limit)
+		})
+	}
+}
+
+// What few calls measure, after a wait in which the upstream may have let an
+// allowance lapse, is not believed in full; many at an even rate say more than the
+// measure.
+func TestAMeasureLowersTheRateByAShareAtMost(t *testing.T) {
+	t.Parallel()
+	for calls, share := range map[int]float64{3: shortShare, 40: longShare} {
+		synctest.Test(t, func(t *testing.T) {
+			l := afterMeasure(t)
+			hold(t, l, calls)
+			time.Sleep(time.Minute / 2)
+			was := l.pace.learned.paced.rate
+			take(t, l, 1)[0].Release(limited(time.Second), Usage{})
+			time.Sleep(time.Second)
+			require.NotEqual(t, ShutByProvider, l.State().Reason)
+			require.InDelta(t, share*was, l.pace.learned.paced.rate, 1e-9)
+		})
+	}
 }
 
 // A Retry-After that is wrong each time is not taken at its word for ever.

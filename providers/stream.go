@@ -83,15 +83,13 @@ func (s *stream) call(req *http.Request) *Error {
 	if err != nil {
 		return s.broken(err)
 	}
-	defer func() { _ = resp.Body.Close() }()
-	patient := newPatient(resp.Body, min(idleLimit, s.p.config.Timeout), s.stop)
+	body := resp.Body
+	defer func() { _ = body.Close() }()
+	resp.Body = io.NopCloser(newPatient(body, min(idleLimit, s.p.config.Timeout), s.stop))
 	if resp.StatusCode/100 == 2 && isEvents(resp.Header.Get("Content-Type")) {
 		s.answer = newAnswer(resp, nil)
-		return s.read(newEvents(patient, s.p.answerBytes, streamLimits*s.p.answerBytes), resp)
+		return s.read(resp.Body)
 	}
-	inner := resp.Body
-	resp.Body = io.NopCloser(patient)
-	defer func() { resp.Body = inner }()
 	answer, failure := s.p.whole(s.caller, resp, s.p.accept)
 	s.answer = answer
 	return failure
@@ -102,7 +100,8 @@ func isEvents(contentType string) bool {
 	return err == nil && media == "text/event-stream"
 }
 
-func (s *stream) read(events *events, resp *http.Response) *Error {
+func (s *stream) read(body io.Reader) *Error {
+	events := newEvents(body, s.p.answerBytes, streamLimits*s.p.answerBytes)
 	for !s.ended {
 		chunk, err := events.next()
 		if err != nil {
@@ -113,7 +112,7 @@ func (s *stream) read(events *events, resp *http.Response) *Error {
 		}
 	}
 	defer time.AfterFunc(lingering, func() { s.stop(nil) }).Stop()
-	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10)
+	_, _ = io.CopyN(io.Discard, body, 4<<10)
 	return nil
 }
 

@@ -79,7 +79,7 @@ func (s *Store) Job(ctx context.Context, ref jobs.Ref) (jobs.Snapshot, error) {
 	var p payload
 	err = byJob(s.read(ctx), ref).Select("result").Limit(1).Find(&p).Error
 	snapshot.Result = p.Result
-	return snapshot, err
+	return snapshot, found(err, jobs.NotFound("No job found with id '%s'.", ref.ID)) // deleted meanwhile
 }
 
 // Request reads the body that a job was submitted with, as it goes to the provider.

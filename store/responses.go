@@ -23,7 +23,8 @@ func addResponse(db *gorm.DB, snapshot *jobs.Snapshot) error {
 		return nil
 	}
 	snapshot.Response = &jobs.Response{}
-	return byJob(db, snapshot.Ref()).Omit("items").Take(snapshot.Response).Error
+	err := byJob(db, snapshot.Ref()).Omit("items").Take(snapshot.Response).Error
+	return found(err, jobs.NotFound("No job found with id '%s'.", snapshot.ID)) // deleted meanwhile
 }
 
 // KeepResponseEvents adds to a response's stream while the held claim stands, and says jobs.ErrStale otherwise.

@@ -233,7 +233,7 @@ func TestFineTuningsAreMoved(t *testing.T) {
 	require.Equal(t, "cancelled", status(command("cancel")), "twice is no error")
 	h.records.end(jobs.Succeeded)
 	refused(command("cancel"), "Job has already completed: "+id)
-	refused(command("pause"), "it is 'succeeded'")
+	refused(command("pause"), id+" is 'succeeded'.")
 	refused(command("resume"), "Only a paused fine-tuning job can be resumed")
 	refused(h.post("/v1/jobs/"+id+"/cancel", ""), "Job has already completed")
 	for _, event := range object(t, h.get("/v1/fine_tuning/jobs/"+id+"/events").body)["data"].([]any) {

@@ -33,13 +33,18 @@ func (s *ChatStream) closeAll(status string) []byte {
 		if i == len(s.items)-1 {
 			state = status
 		}
-		items[i] = []byte(item.json(state))
-		s.close(item, items[i])
+		s.close(item, state)
+		items[i] = item.done
 	}
 	return join(items)
 }
 
-func (s *ChatStream) close(o *output, item []byte) {
+// close ends an item, once.
+func (s *ChatStream) close(o *output, status string) {
+	if o.done != nil {
+		return
+	}
+	o.done = []byte(o.json(status))
 	if o.call {
 		s.emit("response.function_call_arguments.done", o.place()+`,"name":`+o.name.json()+`,"arguments":`+o.arguments.json())
 	}
@@ -51,5 +56,5 @@ func (s *ChatStream) close(o *output, item []byte) {
 		s.emit("response.refusal.done", o.partPlace(&o.refusal)+`,"refusal":`+o.refusal.json())
 		s.emit("response.content_part.done", o.partPlace(&o.refusal)+`,"part":`+o.refusalPart())
 	}
-	s.emit("response.output_item.done", `"output_index":`+strconv.Itoa(o.index)+`,"item":`+string(item))
+	s.emit("response.output_item.done", `"output_index":`+strconv.Itoa(o.index)+`,"item":`+string(o.done))
 }

@@ -11,7 +11,8 @@ import (
 // maxCalls bounds how many functions one answer may call: each is kept while the stream runs.
 const maxCalls = 1024
 
-// ChatStream turns the chunks of a chat completion into a response's events, and puts the response together.
+// ChatStream turns the chunks of a chat completion into a response's events, and puts the response together. Thoughts that
+// some providers stream beside the answer are left out: a chat completion has no place for them.
 type ChatStream struct {
 	sequence
 	id      NewID
@@ -138,8 +139,12 @@ func (s *ChatStream) openMessage() *output {
 	return s.message
 }
 
-// open begins an item.
+// open begins an item. What was said before it is an item that has ended; calls may grow side by side.
 func (s *ChatStream) open(o *output) {
+	if o != s.message && s.message != nil {
+		s.close(s.message, Completed)
+		s.message = nil
+	}
 	o.index = len(s.items)
 	s.items = append(s.items, o)
 	s.emit("response.output_item.added", `"output_index":`+strconv.Itoa(o.index)+`,"item":`+o.json(InProgress))

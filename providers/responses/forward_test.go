@@ -16,15 +16,23 @@ func TestNative(t *testing.T) {
 		stream     bool
 		want       string
 	}{
-		{"ours goes, the rest stays", `{ "model": "m",  "background":true, "x":1e0 , "input" : "h\u0069","temperature":0.0}`, false,
-			`{ "model": "m", "x":1e0 , "input" : "h\u0069","temperature":0.0,"store":false}`},
+		{
+			"ours goes, the rest stays", `{ "model": "m",  "background":true, "x":1e0 , "input" : "h\u0069","temperature":0.0}`, false,
+			`{ "model": "m", "x":1e0 , "input" : "h\u0069","temperature":0.0,"store":false}`,
+		},
 		{"first and last go", `{"background":true,"model":"m","input":"hi","store":true}`, false, `{"model":"m","input":"hi","store":false}`},
-		{"streamed", `{"model":"m","input":"hi","stream":true,"stream_options":{"include_obfuscation":false}}`, true,
-			`{"model":"m","input":"hi","stream_options":{"include_obfuscation":false},"store":false,"stream":true}`},
-		{"not streamed", `{"model":"m","input":"hi","stream":true,"stream_options":{"include_obfuscation":false}}`, false,
-			`{"model":"m","input":"hi","store":false}`},
-		{"unknown keys stay, even twice", `{"model":"m","input":"hi","y":1,"y":12345678901234567890}`, false,
-			`{"model":"m","input":"hi","y":1,"y":12345678901234567890,"store":false}`},
+		{
+			"streamed", `{"model":"m","input":"hi","stream":true,"stream_options":{"include_obfuscation":false}}`, true,
+			`{"model":"m","input":"hi","stream_options":{"include_obfuscation":false},"store":false,"stream":true}`,
+		},
+		{
+			"not streamed", `{"model":"m","input":"hi","stream":true,"stream_options":{"include_obfuscation":false}}`, false,
+			`{"model":"m","input":"hi","store":false}`,
+		},
+		{
+			"unknown keys stay, even twice", `{"model":"m","input":"hi","y":1,"y":12345678901234567890}`, false,
+			`{"model":"m","input":"hi","y":1,"y":12345678901234567890,"store":false}`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -56,30 +64,50 @@ func TestChat(t *testing.T) {
 		want       string
 	}{
 		{"a string", `{"model":"m","input":"h\u0069"}`, false, `{"model":"m","messages":[{"role":"user","content":"h\u0069"}]}`},
-		{"instructions and roles", `{"model":"m","instructions":"be","input":[{"role":"developer","content":"d"},{"role":"user","content":[{"type":"input_text","text":"u"}]}]}`, false,
-			`{"model":"m","messages":[{"role":"system","content":"be"},{"role":"system","content":"d"},{"role":"user","content":"u"}]}`},
-		{"settings, verbatim", `{"model":"m","input":"q","temperature":0,"top_p":1.0,"max_output_tokens":16,"parallel_tool_calls":false,"user":"\u0075","top_logprobs":2,"reasoning":{"effort":"low"},"text":{"verbosity":"low"},"service_tier":"flex","prompt_cache_key":"k","safety_identifier":"s"}`, false,
-			`{"model":"m","messages":[{"role":"user","content":"q"}],"parallel_tool_calls":false,"max_completion_tokens":16,"reasoning_effort":"low","verbosity":"low","temperature":0,"top_p":1.0,"user":"\u0075","service_tier":"flex","prompt_cache_key":"k","safety_identifier":"s","logprobs":true,"top_logprobs":2}`},
-		{"unknown keys, and no key twice", `{"model":"m","input":"q","seed":9007199254740993,"messages":[],"stop":"\n"}`, false,
-			`{"model":"m","messages":[{"role":"user","content":"q"}],"seed":9007199254740993,"stop":"\n"}`},
-		{"streamed", `{"model":"m","input":"q","stream":true,"background":true,"store":true}`, true,
-			`{"model":"m","messages":[{"role":"user","content":"q"}],"stream":true,"stream_options":{"include_usage":true}}`},
-		{"formats", `{"model":"m","input":"q","text":{"format":{"type":"json_schema","name":"n","strict":true,"schema":{ "type":"object"}}}}`, false,
-			`{"model":"m","messages":[{"role":"user","content":"q"}],"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{ "type":"object"},"strict":true}}}`},
-		{"a JSON object", `{"model":"m","input":"q","text":{"format":{"type":"json_object"}}}`, false,
-			`{"model":"m","messages":[{"role":"user","content":"q"}],"response_format":{"type":"json_object"}}`},
-		{"tools", `{"model":"m","input":"q","tools":[{"type":"function","name":"f","description":null,"parameters":{"x":1},"strict":false}],"tool_choice":{"type":"function","name":"f"}}`, false,
-			`{"model":"m","messages":[{"role":"user","content":"q"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"x":1},"strict":false}}],"tool_choice":{"type":"function","function":{"name":"f"}}}`},
+		{
+			"instructions and roles", `{"model":"m","instructions":"be","input":[{"role":"developer","content":"d"},{"role":"user","content":[{"type":"input_text","text":"u"}]}]}`, false,
+			`{"model":"m","messages":[{"role":"system","content":"be"},{"role":"system","content":"d"},{"role":"user","content":"u"}]}`,
+		},
+		{
+			"settings, verbatim", `{"model":"m","input":"q","temperature":0,"top_p":1.0,"max_output_tokens":16,"parallel_tool_calls":false,"user":"\u0075","top_logprobs":2,"reasoning":{"effort":"low"},"text":{"verbosity":"low"},"service_tier":"flex","prompt_cache_key":"k","safety_identifier":"s"}`, false,
+			`{"model":"m","messages":[{"role":"user","content":"q"}],"parallel_tool_calls":false,"max_completion_tokens":16,"reasoning_effort":"low","verbosity":"low","temperature":0,"top_p":1.0,"user":"\u0075","service_tier":"flex","prompt_cache_key":"k","safety_identifier":"s","logprobs":true,"top_logprobs":2}`,
+		},
+		{
+			"unknown keys, and no key twice", `{"model":"m","input":"q","seed":9007199254740993,"messages":[],"stop":"\n"}`, false,
+			`{"model":"m","messages":[{"role":"user","content":"q"}],"seed":9007199254740993,"stop":"\n"}`,
+		},
+		{
+			"streamed", `{"model":"m","input":"q","stream":true,"background":true,"store":true}`, true,
+			`{"model":"m","messages":[{"role":"user","content":"q"}],"stream":true,"stream_options":{"include_usage":true}}`,
+		},
+		{
+			"formats", `{"model":"m","input":"q","text":{"format":{"type":"json_schema","name":"n","strict":true,"schema":{ "type":"object"}}}}`, false,
+			`{"model":"m","messages":[{"role":"user","content":"q"}],"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{ "type":"object"},"strict":true}}}`,
+		},
+		{
+			"a JSON object", `{"model":"m","input":"q","text":{"format":{"type":"json_object"}}}`, false,
+			`{"model":"m","messages":[{"role":"user","content":"q"}],"response_format":{"type":"json_object"}}`,
+		},
+		{
+			"tools", `{"model":"m","input":"q","tools":[{"type":"function","name":"f","description":null,"parameters":{"x":1},"strict":false}],"tool_choice":{"type":"function","name":"f"}}`, false,
+			`{"model":"m","messages":[{"role":"user","content":"q"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"x":1},"strict":false}}],"tool_choice":{"type":"function","function":{"name":"f"}}}`,
+		},
 		{"a choice without tools goes", `{"model":"m","input":"q","tools":[],"tool_choice":"auto"}`, false, `{"model":"m","messages":[{"role":"user","content":"q"}]}`},
-		{"calls and their outputs", `{"model":"m","input":[{"role":"user","content":"q"},{"type":"reasoning","id":"rs","summary":[]},{"role":"assistant","content":[{"type":"output_text","text":"a"},{"type":"output_text","text":"b"}]},` +
-			`{"type":"function_call","call_id":"c1","name":"f","arguments":"{\"x\":1}"},{"type":"function_call","call_id":"c2","name":"g","arguments":"{}"},` +
-			`{"type":"function_call_output","call_id":"c1","output":"1"},{"type":"function_call_output","call_id":"c2","output":[{"type":"input_text","text":"2"}]},{"type":"function_call","call_id":"c3","name":"h","arguments":""}]}`, false,
+		{
+			"calls and their outputs", `{"model":"m","input":[{"role":"user","content":"q"},{"type":"reasoning","id":"rs","summary":[]},{"role":"assistant","content":[{"type":"output_text","text":"a"},{"type":"output_text","text":"b"}]},` +
+				`{"type":"function_call","call_id":"c1","name":"f","arguments":"{\"x\":1}"},{"type":"function_call","call_id":"c2","name":"g","arguments":"{}"},` +
+				`{"type":"function_call_output","call_id":"c1","output":"1"},{"type":"function_call_output","call_id":"c2","output":[{"type":"input_text","text":"2"}]},{"type":"function_call","call_id":"c3","name":"h","arguments":""}]}`, false,
 			`{"model":"m","messages":[{"role":"user","content":"q"},{"role":"assistant","content":"ab","tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{\"x\":1}"}},{"id":"c2","type":"function","function":{"name":"g","arguments":"{}"}}]},` +
-				`{"role":"tool","tool_call_id":"c1","content":"1"},{"role":"tool","tool_call_id":"c2","content":"2"},{"role":"assistant","content":null,"tool_calls":[{"id":"c3","type":"function","function":{"name":"h","arguments":""}}]}]}`},
-		{"two assistants stay two", `{"model":"m","input":[{"role":"assistant","content":"a"},{"role":"assistant","content":"b"}]}`, false,
-			`{"model":"m","messages":[{"role":"assistant","content":"a"},{"role":"assistant","content":"b"}]}`},
-		{"images, files, sounds", `{"model":"m","input":[{"role":"user","content":[{"type":"input_text","text":"t"},{"type":"input_image","image_url":"u","detail":"low"},{"type":"input_file","file_id":"f"},{"type":"input_audio","input_audio":{"data":"d","format":"wav"}}]}]}`, false,
-			`{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"t"},{"type":"image_url","image_url":{"url":"u","detail":"low"}},{"type":"file","file":{"file_id":"f"}},{"type":"input_audio","input_audio":{"data":"d","format":"wav"}}]}]}`},
+				`{"role":"tool","tool_call_id":"c1","content":"1"},{"role":"tool","tool_call_id":"c2","content":"2"},{"role":"assistant","content":null,"tool_calls":[{"id":"c3","type":"function","function":{"name":"h","arguments":""}}]}]}`,
+		},
+		{
+			"two assistants stay two", `{"model":"m","input":[{"role":"assistant","content":"a"},{"role":"assistant","content":"b"}]}`, false,
+			`{"model":"m","messages":[{"role":"assistant","content":"a"},{"role":"assistant","content":"b"}]}`,
+		},
+		{
+			"images, files, sounds", `{"model":"m","input":[{"role":"user","content":[{"type":"input_text","text":"t"},{"type":"input_image","image_url":"u","detail":"low"},{"type":"input_file","file_id":"f"},{"type":"input_audio","input_audio":{"data":"d","format":"wav"}}]}]}`, false,
+			`{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"t"},{"type":"image_url","image_url":{"url":"u","detail":"low"}},{"type":"file","file":{"file_id":"f"}},{"type":"input_audio","input_audio":{"data":"d","format":"wav"}}]}]}`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

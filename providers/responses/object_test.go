@@ -65,21 +65,35 @@ func TestObjectRepeatsItsRequest(t *testing.T) {
 func TestFromChat(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, body, status, reason, output string }{
-		{"text", chat(`{"role":"assistant","content":"h\u0069","refusal":null}`, "stop"), "completed", "",
-			`[{"id":"msg_1","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","text":"h\u0069","annotations":[],"logprobs":[]}]}]`},
-		{"a refusal", chat(`{"content":null,"refusal":"no"}`, "stop"), "completed", "",
-			`[{"id":"msg_1","type":"message","status":"completed","role":"assistant","content":[{"type":"refusal","refusal":"no"}]}]`},
-		{"calls", chat(`{"content":"so","tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{\"x\":1}"}},{"id":"c2","type":"function","function":{"name":"g","arguments":""}}]}`, "tool_calls"), "completed", "",
+		{
+			"text", chat(`{"role":"assistant","content":"h\u0069","refusal":null}`, "stop"), "completed", "",
+			`[{"id":"msg_1","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","text":"h\u0069","annotations":[],"logprobs":[]}]}]`,
+		},
+		{
+			"a refusal", chat(`{"content":null,"refusal":"no"}`, "stop"), "completed", "",
+			`[{"id":"msg_1","type":"message","status":"completed","role":"assistant","content":[{"type":"refusal","refusal":"no"}]}]`,
+		},
+		{
+			"calls", chat(`{"content":"so","tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{\"x\":1}"}},{"id":"c2","type":"function","function":{"name":"g","arguments":""}}]}`, "tool_calls"), "completed", "",
 			`[{"id":"msg_1","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","text":"so","annotations":[],"logprobs":[]}]},` +
-				`{"id":"fc_2","type":"function_call","status":"completed","arguments":"{\"x\":1}","call_id":"c1","name":"f"},{"id":"fc_3","type":"function_call","status":"completed","arguments":"","call_id":"c2","name":"g"}]`},
-		{"cut", chat(`{"content":"long"}`, "length"), "incomplete", "max_output_tokens",
-			`[{"id":"msg_1","type":"message","status":"incomplete","role":"assistant","content":[{"type":"output_text","text":"long","annotations":[],"logprobs":[]}]}]`},
-		{"filtered", chat(`{"content":"bad"}`, "content_filter"), "incomplete", "content_filter",
-			`[{"id":"msg_1","type":"message","status":"incomplete","role":"assistant","content":[{"type":"output_text","text":"bad","annotations":[],"logprobs":[]}]}]`},
-		{"not a word", chat(`{"content":""}`, "stop"), "completed", "",
-			`[{"id":"msg_1","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","text":"","annotations":[],"logprobs":[]}]}]`},
-		{"parts", chat(`{"content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}`, "stop"), "completed", "",
-			`[{"id":"msg_1","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","text":"ab","annotations":[],"logprobs":[]}]}]`},
+				`{"id":"fc_2","type":"function_call","status":"completed","arguments":"{\"x\":1}","call_id":"c1","name":"f"},{"id":"fc_3","type":"function_call","status":"completed","arguments":"","call_id":"c2","name":"g"}]`,
+		},
+		{
+			"cut", chat(`{"content":"long"}`, "length"), "incomplete", "max_output_tokens",
+			`[{"id":"msg_1","type":"message","status":"incomplete","role":"assistant","content":[{"type":"output_text","text":"long","annotations":[],"logprobs":[]}]}]`,
+		},
+		{
+			"filtered", chat(`{"content":"bad"}`, "content_filter"), "incomplete", "content_filter",
+			`[{"id":"msg_1","type":"message","status":"incomplete","role":"assistant","content":[{"type":"output_text","text":"bad","annotations":[],"logprobs":[]}]}]`,
+		},
+		{
+			"not a word", chat(`{"content":""}`, "stop"), "completed", "",
+			`[{"id":"msg_1","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","text":"","annotations":[],"logprobs":[]}]}]`,
+		},
+		{
+			"parts", chat(`{"content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}`, "stop"), "completed", "",
+			`[{"id":"msg_1","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","text":"ab","annotations":[],"logprobs":[]}]}]`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -7,8 +7,9 @@ type output struct {
 	id       string
 	index    int
 	call     bool
-	text     part // of a message
-	refusal  part // of a message
+	done     []byte // the item as it ended; nil while it grows
+	text     part   // of a message
+	refusal  part   // of a message
 	logprobs [][]byte
 
 	callID    string // as JSON

@@ -100,20 +100,34 @@ func TestParseReads(t *testing.T) {
 func TestItems(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, input, want string }{
-		{"a string is a user's message", `"h\u0069"`,
-			`[{"type":"message","role":"user","content":[{"type":"input_text","text":"h\u0069"}],"id":"msg_1","status":"completed"}]`},
-		{"a short message gets its type", `[{"role":"user","content":"hi"}]`,
-			`[{"role":"user","content":[{"type":"input_text","text":"hi"}],"type":"message","id":"msg_1","status":"completed"}]`},
-		{"an assistant's text is output", `[{"role":"assistant","content":"hi"}]`,
-			`[{"role":"assistant","content":[{"type":"output_text","text":"hi","annotations":[],"logprobs":[]}],"type":"message","id":"msg_1","status":"completed"}]`},
-		{"an image is looked at somehow", `[{"role":"user","content":[{"type":"input_image","image_url":"u"}]}]`,
-			`[{"role":"user","content":[{"type":"input_image","image_url":"u","detail":"auto"}],"type":"message","id":"msg_1","status":"completed"}]`},
-		{"a given ID stays", `[{"type":"message","id":"msg_x","status":"completed","role":"user","content":[{"type":"input_text","text":"a"}]}]`,
-			`[{"type":"message","id":"msg_x","status":"completed","role":"user","content":[{"type":"input_text","text":"a"}]}]`},
-		{"a null ID is none", `[{"id":null,"type":"function_call","call_id":"c","name":"f","arguments":"{}"}]`,
-			`[{"type":"function_call","call_id":"c","name":"f","arguments":"{}","id":"fc_1","status":"completed"}]`},
-		{"other types get an ID", `[{"type":"function_call_output","call_id":"c","output":"1"},{"type":"mcp_call"}]`,
-			`[{"type":"function_call_output","call_id":"c","output":"1","id":"fco_1","status":"completed"},{"type":"mcp_call","id":"item_2"}]`},
+		{
+			"a string is a user's message", `"h\u0069"`,
+			`[{"type":"message","role":"user","content":[{"type":"input_text","text":"h\u0069"}],"id":"msg_1","status":"completed"}]`,
+		},
+		{
+			"a short message gets its type", `[{"role":"user","content":"hi"}]`,
+			`[{"role":"user","content":[{"type":"input_text","text":"hi"}],"type":"message","id":"msg_1","status":"completed"}]`,
+		},
+		{
+			"an assistant's text is output", `[{"role":"assistant","content":"hi"}]`,
+			`[{"role":"assistant","content":[{"type":"output_text","text":"hi","annotations":[],"logprobs":[]}],"type":"message","id":"msg_1","status":"completed"}]`,
+		},
+		{
+			"an image is looked at somehow", `[{"role":"user","content":[{"type":"input_image","image_url":"u"}]}]`,
+			`[{"role":"user","content":[{"type":"input_image","image_url":"u","detail":"auto"}],"type":"message","id":"msg_1","status":"completed"}]`,
+		},
+		{
+			"a given ID stays", `[{"type":"message","id":"msg_x","status":"completed","role":"user","content":[{"type":"input_text","text":"a"}]}]`,
+			`[{"type":"message","id":"msg_x","status":"completed","role":"user","content":[{"type":"input_text","text":"a"}]}]`,
+		},
+		{
+			"a null ID is none", `[{"id":null,"type":"function_call","call_id":"c","name":"f","arguments":"{}"}]`,
+			`[{"type":"function_call","call_id":"c","name":"f","arguments":"{}","id":"fc_1","status":"completed"}]`,
+		},
+		{
+			"other types get an ID", `[{"type":"function_call_output","call_id":"c","output":"1"},{"type":"mcp_call"}]`,
+			`[{"type":"function_call_output","call_id":"c","output":"1","id":"fco_1","status":"completed"},{"type":"mcp_call","id":"item_2"}]`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -67,6 +67,26 @@ func TestChatStreamOfCalls(t *testing.T) {
 		`{"id":"fc_2","type":"function_call","status":"completed","arguments":"{}","call_id":"call_3","name":"g"}]`, string(o.Output))
 }
 
+func TestChatStreamOfTextAroundACall(t *testing.T) {
+	t.Parallel()
+	o, events := played(t,
+		chunk(`{"content":"let me see"}`, "null"),
+		chunk(`{"tool_calls":[{"index":0,"id":"call_a","function":{"name":"f","arguments":"{}"}}]}`, "null"),
+		chunk(`{"content":"done"}`, `"length"`),
+	)
+	require.Equal(t, []string{
+		"response.output_item.added", "response.content_part.added", "response.output_text.delta",
+		"response.output_text.done", "response.content_part.done", "response.output_item.done",
+		"response.output_item.added", "response.function_call_arguments.delta",
+		"response.output_item.added", "response.content_part.added", "response.output_text.delta",
+		"response.function_call_arguments.done", "response.output_item.done",
+		"response.output_text.done", "response.content_part.done", "response.output_item.done",
+	}, types(events))
+	v := requireJSON(t, o.Output)
+	require.Equal(t, `["completed","completed","incomplete"]`, v.Get("#.status").Raw)
+	require.Equal(t, `["message","function_call","message"]`, v.Get("#.type").Raw)
+}
+
 func TestChatStreamOfARefusal(t *testing.T) {
 	t.Parallel()
 	o, events := played(t, chunk(`{"content":"well"}`, "null"), chunk(`{"refusal":"n"}`, "null"), chunk(`{"refusal":"o"}`, `"length"`))
@@ -92,7 +112,9 @@ func TestNativeStream(t *testing.T) {
 		{"response.output_item.added", `{ "type":"response.output_item.added", "sequence_number":2,"item":{"id":"msg_x","big":12345678901234567890},"error":null}`},
 		{"response.new_kind", `{"sequence_number":17,"obfuscation":"zz"}`},
 		{"response.output_text.delta", `{"type":"response.output_text.delta","delta":"h\u0069"}`},
-		{"", `[DONE]`}, {"", `[1]`}, {"", `no json`},
+		{"", `[DONE]`},
+		{"", `[1]`},
+		{"", `no json`},
 		{"response.completed", `{"type":"response.completed","sequence_number":9,"response":{"id":"theirs","status":"completed","output":[]}}`},
 	} {
 		events = append(events, s.Push(e[0], []byte(e[1]))...)
