@@ -22,8 +22,12 @@ func (r *Runner) generate(ctx context.Context, j Job) error {
 	if media, ok := provider.Media(j.Path); ok {
 		return r.media(ctx, provider, media, j)
 	}
-	if j.Status.Terminal() {
+	switch {
+	case j.Status.Terminal():
 		return r.rest(ctx, j)
+	case j.Remote.Job != "": // or the call would be made as a plain one, beside the job that is there
+		failed := &providers.Error{Kind: providers.NoProvider, Retry: true, Message: "The provider that has this job is no longer configured for jobs of its own at '" + j.Path + "' (media). Configure it again."}
+		return r.settle(ctx, j, func(j *Job) (Effects, error) { return j.mediaRefused(failed, At(r.Now())) })
 	}
 	body, err := r.Store.Request(ctx, j.Ref())
 	if err != nil {

@@ -67,7 +67,7 @@ type Job struct {
 // Ended tells whether the status is terminal.
 func (j Job) Ended() bool {
 	switch j.Status {
-	case "completed", "failed", "expired", "cancelled", "succeeded":
+	case "completed", "failed", "expired", "cancelled", "incomplete", "succeeded":
 		return true
 	}
 	return false

@@ -16,11 +16,11 @@ func newGetCommand() *cobra.Command {
 	var follow, content bool
 	cmd := &cobra.Command{
 		Use:   "get ID",
-		Short: "Print a batch, a generation or a file as JSON",
+		Short: "Print a job or a file as JSON",
 		Args:  cobra.ExactArgs(1),
 	}
 	connect := clientFlags(cmd)
-	cmd.Flags().BoolVar(&follow, "watch", false, "follow a batch or generation to its end first; exit 0 only if it completed")
+	cmd.Flags().BoolVar(&follow, "watch", false, "follow a job to its end first; exit 0 only if it completed")
 	cmd.Flags().BoolVar(&content, "content", false, "print the bytes of a file instead")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		path, isJob, err := objectPath(args[0])
@@ -40,7 +40,7 @@ func newGetCommand() *cobra.Command {
 		case follow && isJob:
 			return watchThenPrint(cmd, client, args[0], path)
 		case follow:
-			return usagef("--watch is for jobs (batch_…, gen_…)")
+			return usagef("--watch is for jobs (batch_…, gen_…, resp_…, ftjob-…)")
 		}
 		return printObject(cmd.Context(), client, path, cmd.OutOrStdout())
 	}
@@ -55,10 +55,14 @@ func objectPath(id string) (path string, isJob bool, err error) {
 		return "/v1/batches/" + escaped, true, nil
 	case strings.HasPrefix(id, "gen_"):
 		return "/v1/generate/" + escaped, true, nil
+	case strings.HasPrefix(id, "resp_"):
+		return "/v1/responses/" + escaped, true, nil
+	case strings.HasPrefix(id, "ftjob-"):
+		return "/v1/fine_tuning/jobs/" + escaped, true, nil
 	case strings.HasPrefix(id, "file-"):
 		return "/v1/files/" + escaped, false, nil
 	}
-	return "", false, usagef("%q is no ID that can be read: it begins with batch_, gen_ or file-", id)
+	return "", false, usagef("%q is no ID that can be read: it begins with batch_, gen_, resp_, ftjob- or file-", id)
 }
 
 // watchThenPrint prints the object whatever the end was. Progress goes to

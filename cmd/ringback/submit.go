@@ -90,7 +90,7 @@ func (s *submission) follow(ctx context.Context, client *Client, out io.Writer, 
 	if err != nil {
 		return stoppedWatching(ctx, id, err)
 	}
-	if job.Status != "completed" {
+	if job.Status != "completed" && job.Status != "succeeded" {
 		return fmt.Errorf("%s ended as %s%s", id, job.Status, why(ctx, client, job))
 	}
 	return nil
