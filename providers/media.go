@@ -116,7 +116,7 @@ func (m *Media) accept(resp *http.Response, body []byte) (Answer, *Error) {
 	known := status.Type == gjson.String || status.Type == gjson.Number
 	switch {
 	case known && failure != nil:
-		return newAnswer(resp, body), nil
+		return newAnswer(resp, body), nil //nolint:nilerr // the failure is the job's
 	case !known && failure == nil:
 		return Answer{}, unreadable(answer, m.c.Status)
 	}

@@ -79,7 +79,7 @@ type stream struct {
 }
 
 func (s *stream) call(req *http.Request) *Error {
-	resp, err := s.p.transport.RoundTrip(req)
+	resp, err := s.p.transport.RoundTrip(req) //nolint:bodyclose // closed below, under the name that it has first
 	if err != nil {
 		return s.broken(err)
 	}

@@ -48,7 +48,7 @@ func (s *stream) hand(chunk Chunk, found chunkFindings) *Error {
 	s.choices.follow(found.choices)
 	s.came = true
 	if s.stopped = s.each(chunk); s.stopped != nil {
-		return nil
+		return nil //nolint:nilerr // it is the caller's own, and goes back to it as it is
 	}
 	s.ended = terminal(found.kind)
 	if s.ended && found.responseFailed {

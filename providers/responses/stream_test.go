@@ -95,6 +95,15 @@ func TestChatStreamOfARefusal(t *testing.T) {
 	require.Equal(t, "incomplete", o.Status)
 }
 
+// A request may ask for more than one answer; a response has one.
+func TestChatStreamHasOneAnswer(t *testing.T) {
+	t.Parallel()
+	o, _ := played(t, chunk(`{"content":"a"}`, "null"),
+		`{"choices":[{"index":1,"delta":{"content":"b"},"finish_reason":"length"}]}`, chunk(`{"content":"c"}`, `"stop"`))
+	require.Equal(t, "ac", requireJSON(t, o.Output).Get("0.content.0.text").Str)
+	require.Equal(t, "completed", o.Status)
+}
+
 func TestChatStreamSaysNothing(t *testing.T) {
 	t.Parallel()
 	o, events := played(t, chunk(`{}`, `"stop"`))

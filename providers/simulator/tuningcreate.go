@@ -146,13 +146,13 @@ func rawOr(field gjson.Result, fallback string) json.RawMessage {
 // readMethod settles the method and the hyperparameters, which may stand in it
 // or, as before there were methods, beside it.
 func (t *tuning) readMethod(root gjson.Result) (p *problem) {
-	kind, hyper, name := "supervised", root.Get("hyperparameters"), "hyperparameters"
+	hyper, name := root.Get("hyperparameters"), "hyperparameters"
 	method := root.Get("method")
 	if method.Type != gjson.Null {
 		if !method.IsObject() {
 			return wrongType("method", "an object")
 		}
-		kind = method.Get("type").Str
+		kind := method.Get("type").Str
 		if !slices.Contains([]string{"supervised", "dpo", "reinforcement"}, kind) {
 			return badRequest("method.type", "invalid_value",
 				"Invalid value for 'method.type'. Supported values are: 'supervised', 'dpo' and 'reinforcement'.")
