@@ -131,7 +131,7 @@ func (c *client) ended(job string) answer {
 
 func terminal(status string) bool {
 	switch status {
-	case "completed", "failed", "expired", "cancelled":
+	case "completed", "failed", "expired", "cancelled", "incomplete", "succeeded":
 		return true
 	}
 	return false
