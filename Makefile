@@ -61,4 +61,4 @@ bench:
 
 # Kills the server 50 times under load and prints what arrived, and how often.
 chaos:
-	RINGBACK_CHAOS_KILLS=50 go test -count=1 -v ./e2e -run TestChaosLosesNothing
+	RINGBACK_CHAOS_KILLS=50 go test -count=1 -v ./e2e -run 'TestChaosLosesNothing|TestChaosOfEveryKind'

@@ -91,7 +91,8 @@ func (x *exchange) restart(registry *providers.Registry, limits jobs.Limits, clo
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var ended sync.WaitGroup
-	ended.Go(func() { _ = x.runner.Run(ctx) })
+	runner := x.runner // a later restart puts another in its place
+	ended.Go(func() { _ = runner.Run(ctx) })
 	x.t.Cleanup(func() { cancel(); ended.Wait() })
 }
 

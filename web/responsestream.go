@@ -69,7 +69,7 @@ func readStream(c *gin.Context, said gjson.Result) (bool, error) {
 // watch streams a response to a client that comes back, or comes later.
 func (r *responses) watch(c *gin.Context, s *jobs.Snapshot, after int64) error {
 	switch s.Response.Streaming {
-	case 77:
+	case jobs.NotStreamed:
 		return jobs.Errorf(jobs.CodeInvalid, "stream", "Response with id '%s' was not created with 'stream': true, so it cannot be streamed. Poll it without 'stream'.", s.ID)
 	case jobs.StreamGone:
 		return jobs.Errorf(jobs.CodeInvalid, "stream", "The stream of response '%s' is kept for 24 hours after its end, which have passed. Fetch it without 'stream'.", s.ID)
