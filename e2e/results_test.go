@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,10 +30,11 @@ func (c *client) results(batch, query string) *http.Response {
 func TestResultsWhileItRuns(t *testing.T) {
 	t.Parallel()
 	const lines, before = 3000, 400
-	gate := make(chan struct{})
+	var calls atomic.Int64
+	var open atomic.Bool
 	up := startUpstream(t, func(body string) reply {
-		if number(body) >= question(before) {
-			<-gate
+		if calls.Add(1) > before && !open.Load() {
+			return reply{wait: time.Hour}
 		}
 		if strings.HasSuffix(number(body), "9") {
 			return reply{status: http.StatusBadRequest, body: `{"error":{"message":"no"}}`}
@@ -57,7 +59,7 @@ func TestResultsWhileItRuns(t *testing.T) {
 			got = append(got, line)
 		}
 	}
-	close(gate)
+	open.Store(true)
 	s.restart()
 	part, err := io.ReadAll(s.results(batch, fmt.Sprintf("?after=%d", len(got)/2)).Body)
 	require.NoError(t, err)

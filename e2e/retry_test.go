@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,9 +86,9 @@ func TestRetryAndErrorFileOverTheSimulator(t *testing.T) {
 func TestKilledWhileAnswersAreTakenOver(t *testing.T) {
 	const lines, bad = 1200, 5
 	big := strings.Repeat("x", 60_000)
-	refuse := true
+	var mended atomic.Bool
 	up := startUpstream(t, func(body string) reply {
-		if refuse && strings.HasSuffix(number(body), "7") && number(body) < question(10*bad) {
+		if !mended.Load() && strings.HasSuffix(number(body), "7") && number(body) < question(10*bad) {
 			return reply{status: http.StatusBadRequest, body: `{"error":{"message":"no"}}`}
 		}
 		return reply{body: completion(number(body) + big)}
@@ -97,7 +98,7 @@ func TestKilledWhileAnswersAreTakenOver(t *testing.T) {
 	secret := s.secret()
 	first := s.ended(s.batch(s.input(numbered(lines, 0)), ""))
 	require.EqualValues(t, bad, first.get("request_counts.failed").Int())
-	refuse = false
+	mended.Store(true)
 	calls := up.count()
 
 	batch := s.retry(first.get("id").String(), `{`+strings.TrimPrefix(hook.field(), ",")+`}`)

@@ -194,7 +194,7 @@ func (s *exampleScan) reason() *tuningError {
 	why := &tuningError{Code: "invalid_" + s.param, Param: &s.param}
 	switch {
 	case s.gone != "":
-		why.Message = fmt.Sprintf("%s %s has been deleted. Upload it again, and create another job with it.", name, quoteShort(s.gone))
+		why.Message = fmt.Sprintf("%s %s has been deleted. Upload it again, and create another job with it.", name, shorten(s.gone))
 	case s.bad > 0:
 		why.Message = fmt.Sprintf("%s has %s that cannot be used. %s", name, countLines(s.bad), strings.Join(s.faults, " "))
 		if more := s.bad - len(s.faults); more > 0 {

@@ -62,9 +62,6 @@ func (f fault) String() string {
 
 func wrong(at, format string, args ...any) *fault { return &fault{at, fmt.Sprintf(format, args...)} }
 
-// quoteShort is input as a reason quotes it: short, and whole characters.
-func quoteShort(s string) string { return strings.ToValidUTF8(shorten(s), "") }
-
 func inside(at, key string) string {
 	if at == "" {
 		return key
@@ -82,7 +79,7 @@ func membersOf(at string, v gjson.Result) (members, *fault) {
 	v.ForEach(func(key, value gjson.Result) bool {
 		name := key.String()
 		if m.has(name) {
-			twice = wrong(inside(at, quoteShort(name)), "the key is there twice; give it once")
+			twice = wrong(inside(at, shorten(name)), "the key is there twice; give it once")
 		}
 		m[name] = value
 		return twice == nil

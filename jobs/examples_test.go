@@ -222,17 +222,17 @@ func (m *manyLines) Read(p []byte) (int, error) {
 	return m.rest.Read(p)
 }
 
-// TestExamplesAreReadInFlatMemory reads 400 MB whose lines have 4 MB.
+// TestExamplesAreReadInFlatMemory reads 160 MB whose lines have 4 MB.
 func TestExamplesAreReadInFlatMemory(t *testing.T) {
 	line := says(`{"role":"user","content":"`+strings.Repeat("x", 4<<20)+`"}`) + "\n"
 	s := &exampleScan{param: "training_file", least: leastTraining, forms: formsOf("")}
 	var before runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	file := &manyLines{line: line, left: 100}
+	file := &manyLines{line: line, left: 40}
 	require.NoError(t, s.run(t.Context(), file))
 	require.Nil(t, s.reason())
-	require.Equal(t, 100, s.examples)
+	require.Equal(t, 40, s.examples)
 	require.Less(t, int64(file.peak-before.HeapAlloc), int64(64<<20))
 }
 

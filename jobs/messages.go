@@ -89,7 +89,7 @@ func judgeMessage(at string, v gjson.Result) (members, *fault) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(m)) {
 		if !slices.Contains(messageKeys, key) {
-			return m, wrong(inside(at, quoteShort(key)), "unknown key; a message has only %s", strings.Join(messageKeys, ", "))
+			return m, wrong(inside(at, shorten(key)), "unknown key; a message has only %s", strings.Join(messageKeys, ", "))
 		}
 	}
 	for _, judge := range []func(string, members) *fault{judgeRole, judgeWeight, judgeContent, judgeCalls} {
@@ -106,7 +106,7 @@ func judgeRole(at string, m members) *fault {
 	case role.Type != gjson.String:
 		return wrong(inside(at, "role"), "expected one of %s, not %s", strings.Join(messageRoles, ", "), kindOf(role))
 	case !slices.Contains(messageRoles, role.Str):
-		return wrong(inside(at, "role"), "unknown role '%s'; use one of %s", quoteShort(role.Str), strings.Join(messageRoles, ", "))
+		return wrong(inside(at, "role"), "unknown role '%s'; use one of %s", shorten(role.Str), strings.Join(messageRoles, ", "))
 	case role.Str == roleTool && m["tool_call_id"].Str == "":
 		return wrong(inside(at, "tool_call_id"), "a tool message needs the ID of the call that it answers")
 	}
@@ -115,7 +115,7 @@ func judgeRole(at string, m members) *fault {
 
 func judgeWeight(at string, m members) *fault {
 	if w := m["weight"]; w.Exists() && (w.Type != gjson.Number || w.Num != 0 && w.Num != 1) {
-		return wrong(inside(at, "weight"), "expected 0 or 1, not %s", quoteShort(w.Raw))
+		return wrong(inside(at, "weight"), "expected 0 or 1, not %s", shorten(w.Raw))
 	}
 	return nil
 }

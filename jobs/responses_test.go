@@ -206,6 +206,28 @@ func TestResponseStreamOfResponses(t *testing.T) {
 	require.Equal(t, string(done.Object()), gjson.GetBytes(events[4].Data, "response").Raw)
 }
 
+// A long stream is read in pages, and its end comes after the last of them.
+func TestResponseLongStream(t *testing.T) {
+	t.Parallel()
+	x := newResponding(t, providers.ResponsesChat)
+	const words = 250
+	data := make([]string, 0, words+2)
+	for i := range words {
+		data = append(data, word(fmt.Sprintf("%d ", i)))
+	}
+	x.replies(sayEvents(append(data, stop, "[DONE]")...))
+	ref := x.created(`{"model":"m1","background":true,"input":"hi","stream":true}`)
+	done := x.settle(ref)
+	var text strings.Builder
+	events := x.watched(ref)
+	for _, e := range events {
+		text.WriteString(gjson.GetBytes(e.Data, "delta").Str)
+	}
+	require.Equal(t, "response.completed", events[len(events)-1].Type)
+	require.Equal(t, gjson.GetBytes(done.Object(), "output.0.content.0.text").Str, text.String())
+	require.Len(t, events, 3+2+words+3+1)
+}
+
 // A provider that answers in one piece where it was asked for a stream has answered all the same.
 func TestResponseThatIsNotStreamedAfterAll(t *testing.T) {
 	t.Parallel()

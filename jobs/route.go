@@ -2,26 +2,34 @@ package jobs
 
 import (
 	"context"
+	"strings"
 
 	"github.com/ringback/ringback/providers"
 )
 
-// route finds a model's provider: by the configured patterns, or because a fine-tuning of the project has made it there.
+// tunedPrefix begins the names that OpenAI gives to the models that fine-tunings make.
+const tunedPrefix = "ft:"
+
+// route finds a model's provider: because a fine-tuning of the project has made it there, or by the configured patterns.
+// Only names that look like one, or that no pattern matches, are looked up: the others are most calls.
 func route(ctx context.Context, by Router, made ModelRecords, project, model string) (*providers.Provider, error) {
 	p, err := by.Route(model)
-	if err == nil {
+	if err == nil && !strings.HasPrefix(model, tunedPrefix) {
 		return p, nil
 	}
 	m, unknown := made.Model(ctx, Ref{project, model})
-	if unknown != nil && !IsCode(unknown, CodeNotFound) {
+	switch {
+	case IsCode(unknown, CodeNotFound):
+		return p, err
+	case unknown != nil:
 		return nil, unknown
+	case m.DeletedAt > 0:
+		return nil, &providers.Error{Kind: providers.NoProvider, Message: "The model has been deleted."}
 	}
-	if unknown == nil && m.DeletedAt == 0 {
-		if p, ok := by.Provider(m.Provider); ok {
-			return p, nil
-		}
+	if there, ok := by.Provider(m.Provider); ok {
+		return there, nil
 	}
-	return nil, err
+	return p, err
 }
 
 func (r *Runner) route(ctx context.Context, project, model string) (*providers.Provider, error) {

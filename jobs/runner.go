@@ -161,7 +161,11 @@ func (j *Job) giveUp(now Time) (Effects, error) {
 		j.Errors = encode(failure{Code: "claimed_too_often", Message: message})
 		j.Failed = 1
 	}
-	return Effects{Events: []EventType{j.end(Failed, now)}, Hush: true}, nil
+	fx := Effects{Events: []EventType{j.end(Failed, now)}, Hush: true}
+	if j.Remote.Job != "" || j.Remote.Making == MakingJob { // its provider is to know
+		j.Due(now)
+	}
+	return fx, nil
 }
 
 // move changes a job that this process holds: a claim that is no longer ours is refused. Rows made due are woken.

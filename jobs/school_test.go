@@ -65,6 +65,17 @@ func (s *school) meddle(step func(w http.ResponseWriter, r *http.Request) bool) 
 	s.step = step
 }
 
+// once does something while the provider has such a request in hand, the first time.
+func (s *school) once(method, path string, do func()) {
+	var first sync.Once
+	s.meddle(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == method && r.URL.Path == path {
+			first.Do(do)
+		}
+		return false
+	})
+}
+
 // count is how often the provider was asked this.
 func (s *school) count(request string) (n int) {
 	s.mu.Lock()

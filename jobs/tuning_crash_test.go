@@ -112,7 +112,7 @@ func TestFineTuningsByTheirMetadata(t *testing.T) {
 	s := newSchool(t)
 	made := map[string]string{}
 	for name, metadata := range map[string]string{
-		"a1": `{"a":"1"}`, "a1b2": `{"b":"2","a":"1"}`, "odd": `{"a.b[\"c":"ü' OR 1=1 --"}`, "escaped": `{"k\u00e9y":"v\u00e9"}`, "none": "", "empty": "{}",
+		"a1": `{"a":"1"}`, "a1b2": `{"b":"2","a":"1"}`, "odd": `{"a.b[\"c":"ü' OR 1=1 --"}`, "escaped": `{"k\u00e9y":"v\u00e9"}`, "none": "", "empty": "{}", "eight": `{"e":""}`,
 	} {
 		made[s.tuning("", func(n *jobs.NewTuning) {
 			if metadata != "" {
@@ -125,7 +125,8 @@ func TestFineTuningsByTheirMetadata(t *testing.T) {
 		none  bool
 		want  []string
 	}{
-		{nil, false, []string{"a1", "a1b2", "empty", "escaped", "none", "odd"}},
+		{nil, false, []string{"a1", "a1b2", "eight", "empty", "escaped", "none", "odd"}},
+		{map[string]string{"e": ""}, false, []string{"eight"}}, // eight bytes of text may look binary to SQLite
 		{map[string]string{"a": "1"}, false, []string{"a1", "a1b2"}},
 		{map[string]string{"a": "1", "b": "2"}, false, []string{"a1b2"}},
 		{map[string]string{"a": "2"}, false, nil},

@@ -132,9 +132,8 @@ func (s *school) requireModel(t *testing.T, model string) {
 	require.NoError(t, s.service.DeleteModel(t.Context(), ref))
 	require.False(t, named())
 	require.True(t, jobs.IsCode(s.service.DeleteModel(t.Context(), ref), jobs.CodeModel), "twice")
-	created, err = s.service.CreateGeneration(t.Context(), ask)
-	require.NoError(t, err, "its provider decides")
-	require.Equal(t, jobs.Failed, s.end(created.Ref()).Status)
+	_, err = s.service.CreateGeneration(t.Context(), ask)
+	require.True(t, jobs.IsCode(err, jobs.CodeModel), "what is deleted is not called")
 	require.True(t, jobs.IsCode(s.service.DeleteModel(t.Context(), jobs.Ref{ProjectID: "default", ID: "sim-small"}), jobs.CodeForbidden))
 }
 
@@ -301,17 +300,13 @@ func TestAPauseDuringTheHandOver(t *testing.T) {
 			s := newSchool(t)
 			ref := s.tuning("")
 			s.until(ref, is(jobs.Queued))
-			s.meddle(func(_ http.ResponseWriter, r *http.Request) bool {
-				if r.Method == http.MethodPost && r.URL.Path == path {
-					_, err := s.service.PauseTuning(t.Context(), ref)
-					if err != nil {
-						t.Error(err)
-					}
+			s.once(http.MethodPost, path, func() {
+				if _, err := s.service.PauseTuning(t.Context(), ref); err != nil {
+					t.Error(err)
 				}
-				return false
+				s.turn() // others look for work meanwhile: there is none
 			})
 			s.turn()
-			s.meddle(nil)
 			for range 20 {
 				s.turn()
 			}
@@ -372,6 +367,27 @@ func TestAPauseWhileItRuns(t *testing.T) {
 	require.Len(t, s.upstreamJobs(), 1)
 	require.Subset(t, s.log(ref), []string{"info Fine-tuning job paused", "info Fine-tuning job resumed"})
 	require.NotContains(t, strings.Join(s.log(ref), "\n"), "warn ")
+}
+
+// A pause that comes in while a look is under way is not undone by what that look has seen, and is told at once.
+func TestAPauseDuringALook(t *testing.T) {
+	t.Parallel()
+	s := newSchool(t)
+	ref := s.tuning("")
+	running := s.until(ref, is(jobs.Running))
+	came := false
+	s.once(http.MethodGet, "/v1/fine_tuning/jobs/"+running.Remote.Job+"/events", func() {
+		came = true
+		if _, err := s.service.PauseTuning(t.Context(), ref); err != nil {
+			t.Error(err)
+		}
+	})
+	s.until(ref, func(jobs.Snapshot) bool { return came })
+	for range 3 {
+		require.Equal(t, jobs.Paused, s.job(ref).Status)
+		s.turn()
+	}
+	require.Equal(t, "paused", s.upstreamStatus())
 }
 
 // A resume right after a pause wins, whatever of it the provider was told.

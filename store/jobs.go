@@ -114,11 +114,10 @@ func (s *Store) Jobs(ctx context.Context, q jobs.JobQuery) ([]jobs.Job, bool, er
 	return page, false, err
 }
 
-// withMetadata picks jobs by what their clients noted on them. The column holds JSON in bytes, which SQLite would take for
-// its own binary form.
+// withMetadata picks jobs by what their clients noted on them.
 func withMetadata(db *gorm.DB, q jobs.JobQuery) *gorm.DB {
 	for key, value := range q.Metadata {
-		db = db.Where("EXISTS (SELECT 1 FROM json_each(CAST(jobs.metadata AS TEXT)) AS pair WHERE pair.key = ? AND pair.value = ?)", key, value)
+		db = db.Where("EXISTS (SELECT 1 FROM json_each(jobs.metadata) AS pair WHERE pair.key = ? AND pair.value = ?)", key, value)
 	}
 	if q.NoMetadata {
 		db = db.Where("(metadata IS NULL OR CAST(metadata AS TEXT) IN ('', '{}', 'null'))")

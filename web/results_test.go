@@ -68,6 +68,8 @@ func TestResultsAreReadInEachState(t *testing.T) {
 		require.Empty(t, h.get(path+"?after=7&follow=false").body, s)
 		require.Empty(t, h.do(http.MethodHead, path+"?follow=true", "").body, s)
 	}
+	h.records.tweak(func(j *jobs.Job) { j.Status, j.Failed = jobs.Expired, 5 }) // lines that were never started have no outcome
+	require.Equal(t, numberedLines(1, 7), h.get(path).body)
 	require.Equal(t, numberedLines(4, 7), h.get(path+"?after=3&follow=true").body, "a batch that has ended is not waited for")
 	require.Empty(t, h.get(path+"?after=8&follow=true").body)
 	require.Empty(t, h.web.streams, "each place is given back")
