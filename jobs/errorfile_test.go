@@ -74,7 +74,7 @@ func TestErrorFileOfWhatEndedEarly(t *testing.T) {
 	t.Parallel()
 	x := newExchange(t)
 	x.refusing(func(prompt, _ string) bool { return prompt == "2" })
-	ref := x.batch(requests(12))
+	ref := x.batch(strings.Replace(requests(12), request(10), "\n"+request(10)+"\n \n", 1)) // blank lines are none
 	for range 2 {
 		x.later(time.Second)
 		x.sweep()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/ringback/ringback/jobs"
+	"github.com/ringback/ringback/providers"
 	"github.com/ringback/ringback/store"
 )
 
@@ -125,6 +127,34 @@ func TestRetryChangesTheModelAlone(t *testing.T) {
 	require.Equal(t, `{ "seed":12345678901234567890, "model":"m\u003c2" ,"x":1e400,"messages":[{"role":"user","content":"model"}],"metadata":{"model":"m1"},"model":"m\u003c2"}`, <-sent)
 	x.settle(x.retry(first.Ref(), jobs.BatchRetry{Model: "m1"}))
 	require.Equal(t, body, <-sent)
+}
+
+// TestRetryWithAModelThatIsServed: the one that the lines name may be gone; the one that they are to have must be there.
+func TestRetryWithAModelThatIsServed(t *testing.T) {
+	t.Parallel()
+	for serves, want := range map[string]jobs.Status{"m2": jobs.Completed, "m3": jobs.Failed} {
+		t.Run("only "+serves, func(t *testing.T) {
+			t.Parallel()
+			x := newExchange(t)
+			x.refusing(func(_, model string) bool { return model == "m1" })
+			old := x.settle(x.batch(requests(2)))
+			ref := x.retry(old.Ref(), jobs.BatchRetry{Model: "m2"})
+			upstream := httptest.NewServer(http.HandlerFunc(x.answer))
+			t.Cleanup(upstream.Close)
+			other, err := providers.New(providers.Options{Providers: []providers.Config{{
+				Name: "up", BaseURL: upstream.URL + "/v1", Models: []string{serves}, Concurrency: 8, Timeout: 10 * time.Second,
+			}}})
+			require.NoError(t, err)
+			t.Cleanup(other.Close)
+			x.runner.Router = other
+			s := x.settle(ref)
+			require.Equal(t, want, s.Status)
+			if want == jobs.Failed {
+				require.Equal(t, []string{"model_not_found body.model 1"}, reasons(s))
+				require.Contains(t, string(s.Errors), "'m2'")
+			}
+		})
+	}
 }
 
 // TestRetryOfWhatEndedEarly runs what was never answered.
