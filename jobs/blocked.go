@@ -11,6 +11,7 @@ const (
 	BlockedByProvider  Blocked = "provider_down" // it has failed several times in a row
 	BlockedByWindow    Blocked = "window"        // run_at has not come
 	BlockedByQueue     Blocked = "queue"         // others are before it
+	BlockedByRetry     Blocked = "retry"         // its last call failed, and is made again
 )
 
 // blockedObject is blocked_by in the API.
@@ -66,9 +67,18 @@ func (s *Snapshot) eta() *int64 {
 	case s.Kind == KindBatch && s.Status == InProgress:
 		at = s.batchETA()
 	case s.Kind.OneCall() && s.Typical > 0:
-		at = max(s.CreatedAt, s.StartedAt, s.RunAt, s.BlockedUntil) + s.Typical
+		at = s.callETA()
 	}
 	return at.unix()
+}
+
+// callETA counts from when the call began, or may begin: it is never in the past.
+func (s *Snapshot) callETA() Time {
+	begins := max(s.CreatedAt, s.StartedAt, s.RunAt, s.BlockedUntil)
+	if s.blocked() != nil {
+		begins = max(begins, s.AskedAt)
+	}
+	return max(begins+s.Typical, s.AskedAt)
 }
 
 // batchETA counts from the first line's answer to the last one's.

@@ -63,6 +63,8 @@ func TestETA(t *testing.T) {
 		"its files":          {Snapshot{Job: Job{Kind: KindBatch, Status: Finalizing, StartedAt: noon, ChangedAt: noon + second, Total: 10, Completed: 10}}, 0},
 		"a call":             {Snapshot{Job: Job{Kind: KindGeneration, Status: InProgress, CreatedAt: noon, StartedAt: noon + second}, Typical: 4 * second}, noon + 5*second},
 		"a planned call":     {Snapshot{Job: Job{Kind: KindGeneration, Status: Queued, CreatedAt: noon, RunAt: noon + 60*second}, Typical: 4 * second}, noon + 64*second},
+		"a slow call":        {Snapshot{Job: Job{Kind: KindGeneration, Status: InProgress, Work: Work{Attempt: 1}, CreatedAt: noon, StartedAt: noon}, Typical: second, AskedAt: noon + 9*second}, noon + 9*second},
+		"a call that waits":  {Snapshot{Job: Job{Kind: KindGeneration, Status: Queued, CreatedAt: noon, ChangedAt: noon}, Typical: 2 * second, AskedAt: noon + 9*second}, noon + 11*second},
 		"an unknown call":    {Snapshot{Job: Job{Kind: KindGeneration, Status: Queued, CreatedAt: noon}}, 0},
 		"a call's end":       {Snapshot{Job: Job{Kind: KindGeneration, Status: Completed, CreatedAt: noon}, Typical: second}, 0},
 		"a fine-tuning":      {Snapshot{Job: Job{Kind: KindTuning, Status: Running, Tuning: &Tuning{EstimatedFinish: noon.Unix() + 9}}}, noon + 9*second},

@@ -3,7 +3,7 @@ package jobs
 import (
 	"context"
 	"io"
-	"strings"
+	"slices"
 
 	"github.com/tidwall/gjson"
 
@@ -13,7 +13,7 @@ import (
 // call makes the call that a generation's path and body ask for: a form where its model takes a file, a stream where the
 // body wants one, else one body and one answer.
 func (r *Runner) call(ctx context.Context, p *providers.Provider, j Job, body []byte) (providers.Answer, error) {
-	req := providers.Request{Path: j.Path, Model: j.Model, Body: body, Any: strings.HasPrefix(j.Path, "/v1/audio/")}
+	req := providers.Request{Path: j.Path, Model: j.Model, Body: body, Any: !slices.Contains(jsonPaths, j.Path)}
 	if field, ok := formFiles[j.Path]; ok {
 		form, err := r.form(ctx, j, field, body)
 		if err != nil {
@@ -27,6 +27,9 @@ func (r *Runner) call(ctx context.Context, p *providers.Provider, j Job, body []
 	}
 	return p.Do(ctx, req)
 }
+
+// jsonPaths are those whose answers are JSON by contract: anything else there is a fault. Elsewhere bytes become a file.
+var jsonPaths = []string{"/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings", "/v1/moderations"}
 
 // formFiles are the paths that take a file, with the name of its part (OpenAI's).
 var formFiles = map[string]string{
@@ -45,8 +48,11 @@ func (s *Service) checkForm(ctx context.Context, n *NewGeneration) (formFile, er
 		return formFile{}, nil
 	}
 	param, id := "body."+field, gjson.GetBytes(n.Body, field)
+	if gjson.GetBytes(n.Body, "mask").Exists() {
+		return formFile{}, Errorf(CodeUnsupported, "body.mask", "Unsupported parameter: 'body.mask'. One file goes with a call: '%s'.", param)
+	}
 	if id.Type != gjson.String || id.Str == "" {
-		return formFile{}, Errorf(CodeMissing, param, "Missing required parameter: '%s'. It is the ID of a file that you have uploaded.", param)
+		return formFile{}, Errorf(CodeMissing, param, "Missing required parameter: '%s'. It is the ID of one file that you have uploaded.", param)
 	}
 	if err := checkName(param, id.Str); err != nil {
 		return formFile{}, err
@@ -100,7 +106,7 @@ func (r *Runner) streamed(ctx context.Context, p *providers.Provider, req provid
 	told := j.ProgressAt
 	answer, err := p.Stream(ctx, req, func(c providers.Chunk) error {
 		if err := whole.Add(c.Data); err != nil {
-			return err
+			return unreadableStream(err)
 		}
 		if now := At(r.Now()); whole.Tokens() > 0 && now >= told.Add(progressPause) {
 			told = now
@@ -114,9 +120,14 @@ func (r *Runner) streamed(ctx context.Context, p *providers.Provider, req provid
 	answer.Body, err = whole.Body()
 	answer.ContentType = "application/json"
 	if err != nil {
-		return answer, &providers.Error{Kind: providers.InvalidAnswer, Retry: true, Status: answer.Status, Message: "The provider's stream held no answer; try again later.", Err: err}
+		return answer, unreadableStream(err)
 	}
 	return answer, nil
+}
+
+// unreadableStream is the failure of a stream of which no answer can be made: the provider's, and one of the call's tries.
+func unreadableStream(err error) *providers.Error {
+	return &providers.Error{Kind: providers.InvalidAnswer, Retry: true, Message: "The provider's stream held no answer that can be read; try again later.", Err: err}
 }
 
 // tell fires generation.progress. One that cannot be kept is left out: the next one tells more.

@@ -132,7 +132,7 @@ func (r *Runner) record(ctx context.Context, lines []Line) error {
 		return err
 	}
 	woken.Pass(ctx, r.Waker)
-	for _, ref := range woken.Jobs {
+	for _, ref := range woken.Batches {
 		r.Watchers.Ring(ref)
 	}
 	return nil

@@ -12,23 +12,34 @@ import (
 
 // generate makes one attempt at a generation's call. A retry is a later due time in its row.
 func (r *Runner) generate(ctx context.Context, j Job) error {
-	provider, err := r.route(ctx, j.ProjectID, j.Model)
-	if failed := providers.AsError(err); failed != nil {
-		return r.settle(ctx, j, func(now *Job) (Effects, error) { return now.generated(nil, failed, At(r.Now())) })
-	}
-	if err != nil {
+	provider, err := r.tuner(ctx, &j)
+	failed := providers.AsError(err)
+	if failed == nil && err != nil {
 		return err
 	}
-	if media, ok := provider.Media(j.Path); ok {
-		return r.media(ctx, provider, media, j)
+	if failed == nil {
+		if media, ok := provider.Media(j.Path); ok {
+			return r.media(ctx, provider, media, j)
+		}
+		if j.Remote.Provider != "" {
+			failed = j.mediaUnknown()
+		}
 	}
 	switch {
+	case failed != nil && j.Remote.Provider != "" && j.Status.Terminal():
+		return r.move(ctx, j, func(j *Job) (Effects, error) { return j.lookLater(At(r.Now())) })
+	case failed != nil && j.Remote.Provider != "":
+		return r.settle(ctx, j, func(j *Job) (Effects, error) { return j.mediaRefused(failed, At(r.Now())) })
+	case failed != nil:
+		return r.settle(ctx, j, func(now *Job) (Effects, error) { return now.generated(nil, failed, At(r.Now())) })
 	case j.Status.Terminal():
 		return r.rest(ctx, j)
-	case j.Remote.Job != "": // or the call would be made as a plain one, beside the job that is there
-		failed := &providers.Error{Kind: providers.NoProvider, Retry: true, Message: "The provider that has this job is no longer configured for jobs of its own at '" + j.Path + "' (media). Configure it again."}
-		return r.settle(ctx, j, func(j *Job) (Effects, error) { return j.mediaRefused(failed, At(r.Now())) })
 	}
+	return r.callOnce(ctx, provider, j)
+}
+
+// callOnce makes a generation's one call.
+func (r *Runner) callOnce(ctx context.Context, provider *providers.Provider, j Job) error {
 	body, err := r.Store.Request(ctx, j.Ref())
 	if err != nil {
 		return err
@@ -69,9 +80,13 @@ func (r *Runner) outcome(ctx context.Context, p *providers.Provider, j Job, answ
 	if failed != nil {
 		return r.settle(ctx, j, decideGeneration(p, j, failed, outage, r.Now))
 	}
-	got, err := r.product(ctx, j, answer)
-	if err != nil {
+	var got *product
+	r.insist(ctx, func() (err error) { // a full disk must not have the call made again
+		got, err = r.product(ctx, j, answer)
 		return err
+	})
+	if got == nil {
+		return ctx.Err()
 	}
 	return r.settle(ctx, j, func(j *Job) (Effects, error) { return j.generated(got, nil, At(r.Now())) })
 }
@@ -137,6 +152,7 @@ func (j *Job) retry(at Time) (Effects, error) {
 	j.Tries++
 	j.Claims = 0
 	j.Due(at)
+	j.block(BlockedByRetry, at)
 	return Effects{}, nil
 }
 

@@ -202,6 +202,7 @@ type Snapshot struct {
 
 	Position int64 // its place among what waits, from 1; zero where nobody asked
 	Typical  Time  // how long calls like it took lately, in milliseconds; zero where nobody asked or none is known
+	AskedAt  Time  // when that was asked
 }
 
 // Webhook is the receiver that a client names on one submission. Its URL, method and headers are frozen there.

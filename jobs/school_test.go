@@ -129,7 +129,7 @@ func (s *school) live() {
 func (s *school) turn() {
 	s.t.Helper()
 	s.later(time.Second)
-	for _, due := range []func(context.Context, int) ([]string, error){s.store.DueJobs, s.store.DueCalls} {
+	for _, due := range []func(context.Context, int) ([]string, error){s.store.DueBatches, s.store.DueCalls} {
 		refs, err := due(s.t.Context(), 100)
 		require.NoError(s.t, err)
 		s.work.WorkJobs(s.ctx, refs)

@@ -4,10 +4,10 @@ import "context"
 
 // The lanes in which rows wait for work.
 const (
-	LaneJobs        = "jobs"        // the steps of batches and fine-tunings: their validation, polls, ends and files
-	LaneGenerations = "generations" // single calls: a provider that hangs must not hold up the others' steps
-	LaneShards      = "shards"
-	LaneDeliveries  = "deliveries"
+	LaneBatches    = "batches" // their validation, their ends and their files
+	LaneCalls      = "calls"   // single calls, and steps of fine-tunings: all that waits for a provider
+	LaneShards     = "shards"
+	LaneDeliveries = "deliveries"
 )
 
 // Waker passes on that rows are due. It is best effort: rows that nobody was woken for are found by the sweeper.
@@ -16,21 +16,21 @@ type Waker interface {
 }
 
 // Woken are the rows that a commit has made due.
-type Woken struct{ Jobs, Generations, Shards, Deliveries []Ref }
+type Woken struct{ Batches, Calls, Shards, Deliveries []Ref }
 
 // Add notes a job, in the lane of its kind.
 func (w *Woken) Add(j *Job) {
-	if j.Kind.OneCall() {
-		w.Generations = append(w.Generations, j.Ref())
+	if j.Kind == KindBatch {
+		w.Batches = append(w.Batches, j.Ref())
 	} else {
-		w.Jobs = append(w.Jobs, j.Ref())
+		w.Calls = append(w.Calls, j.Ref())
 	}
 }
 
 // Join adds what another commit made due.
 func (w *Woken) Join(o Woken) {
-	w.Jobs = append(w.Jobs, o.Jobs...)
-	w.Generations = append(w.Generations, o.Generations...)
+	w.Batches = append(w.Batches, o.Batches...)
+	w.Calls = append(w.Calls, o.Calls...)
 	w.Shards = append(w.Shards, o.Shards...)
 	w.Deliveries = append(w.Deliveries, o.Deliveries...)
 }
@@ -40,7 +40,7 @@ func (w Woken) Pass(ctx context.Context, waker Waker) {
 	for _, lane := range []struct {
 		name string
 		refs []Ref
-	}{{LaneDeliveries, w.Deliveries}, {LaneJobs, w.Jobs}, {LaneGenerations, w.Generations}, {LaneShards, w.Shards}} {
+	}{{LaneDeliveries, w.Deliveries}, {LaneBatches, w.Batches}, {LaneCalls, w.Calls}, {LaneShards, w.Shards}} {
 		if len(lane.refs) > 0 {
 			waker.Wake(ctx, lane.name, texts(lane.refs)...)
 		}

@@ -74,6 +74,9 @@ func (m *Media) Submit(ctx context.Context, body []byte, key string) (id string,
 	if failure == nil {
 		id, failure = m.created(answer)
 	}
+	if failure != nil && failure.Status/100 == 2 {
+		failure.Retry = false // it is there, whatever the answer looks like
+	}
 	if failure != nil {
 		m.p.logFailure(ctx, r, failure)
 		return "", answer, failure
@@ -147,11 +150,14 @@ func cut(s string, most int) string {
 	return s[:most]
 }
 
+// Cancels tells whether the provider has a way to give a job up.
+func (m *Media) Cancels() bool { return m.c.Cancel != "" }
+
 // Cancel asks the provider to give a job up; it does nothing and returns nil
 // where the provider has no cancel. The error is always an *[Error]; a job that
 // has ended already is mostly one of kind [Rejected].
 func (m *Media) Cancel(ctx context.Context, id string) error {
-	if m.c.Cancel == "" {
+	if !m.Cancels() {
 		return nil
 	}
 	method, path := m.c.cancel()

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -15,59 +16,53 @@ import (
 // longer than that.
 const offerAgain = 5 * time.Second
 
-// DueJobs offers batches and fine-tunings whose time has come; see due.
-func (s *Store) DueJobs(ctx context.Context, n int) ([]string, error) {
-	return s.due(ctx, "jobs", byPriority("kind = 'batch' AND ", "kind = 'fine_tuning' AND "), n)
+// DueBatches offers batches whose time has come; see due.
+func (s *Store) DueBatches(ctx context.Context, n int) ([]string, error) {
+	return s.due(ctx, "jobs", n, "kind = 'batch'")
 }
 
-// DueCalls offers generations and responses whose time has come; see due.
+// DueCalls offers generations, responses and fine-tunings whose time has come; see due.
 func (s *Store) DueCalls(ctx context.Context, n int) ([]string, error) {
-	return s.due(ctx, "jobs", byPriority("kind = 'generation' AND ", "kind = 'response' AND "), n)
+	return s.due(ctx, "jobs", n, "kind = 'generation'", "kind = 'response'", "kind = 'fine_tuning'")
 }
 
 // DueShards offers shards whose time has come; see due.
 func (s *Store) DueShards(ctx context.Context, n int) ([]string, error) {
-	return s.due(ctx, "shards", byPriority(""), n)
+	return s.due(ctx, "shards", n, "1")
 }
 
 // DueGates offers gates behind which deliveries are due; see due.
-func (s *Store) DueGates(ctx context.Context, n int) ([]string, error) {
-	return s.due(ctx, "gates", []string{""}, n)
-}
-
-// byPriority are the conditions that pick rows of each sort, those of a higher priority first. Each is a range of an
-// index: rows that are not due yet cost nothing, however many they are.
-func byPriority(sorts ...string) (conditions []string) {
-	for _, p := range jobs.Priorities() {
-		for _, sort := range sorts {
-			conditions = append(conditions, sort+"priority = "+strconv.Itoa(p.Rank())+" AND ")
-		}
+func (s *Store) DueGates(ctx context.Context, n int) (texts []string, err error) {
+	if waiting, err := s.anyDue(ctx, "gates", "1"); err != nil || !waiting {
+		return nil, err
 	}
-	return conditions
+	err = s.write(ctx, func(tx *gorm.DB) error {
+		texts, err = offer(tx, "gates", "1", s.now(), n)
+		return err
+	})
+	return texts, err
 }
 
 // due takes up to n rows whose wake_at has passed and moves it on in the same transaction, so that nothing is offered
-// without end. The conditions are asked in their order. A look with the read pool comes first: nothing is written while
+// without end. A higher priority goes first; of the same, the sorts in their order. Each is a range of an index: rows that
+// are not due yet cost nothing, however many they are. A look with the read pool comes first: nothing is written while
 // nothing is due.
-func (s *Store) due(ctx context.Context, table string, conditions []string, n int) (texts []string, err error) {
-	now := s.now()
-	if waiting, err := s.anyDue(ctx, table, conditions, now); err != nil || !waiting {
+func (s *Store) due(ctx context.Context, table string, n int, sorts ...string) (texts []string, err error) {
+	if waiting, err := s.anyDue(ctx, table, "("+strings.Join(sorts, " OR ")+") AND priority IN (1, 0, -1)"); err != nil || !waiting {
 		return nil, err
 	}
 	err = s.write(ctx, func(tx *gorm.DB) error {
 		texts = nil
-		for _, which := range conditions {
-			var rows []jobs.Ref
-			err := tx.Raw("UPDATE "+table+" SET wake_at = ? WHERE rowid IN (SELECT rowid FROM "+table+" WHERE "+which+isDue+
-				" ORDER BY wake_at LIMIT ?) RETURNING project_id, id", now.Add(offerAgain), now, n-len(texts)).Scan(&rows).Error
-			if err != nil {
-				return err
-			}
-			for _, r := range rows {
-				texts = append(texts, r.String())
-			}
-			if len(texts) >= n {
-				return nil
+		for _, p := range jobs.Priorities() {
+			for _, sort := range sorts {
+				if len(texts) >= n {
+					return nil
+				}
+				more, err := offer(tx, table, sort+" AND priority = "+strconv.Itoa(p.Rank()), s.now(), n-len(texts))
+				if err != nil {
+					return err
+				}
+				texts = append(texts, more...)
 			}
 		}
 		return nil
@@ -75,16 +70,24 @@ func (s *Store) due(ctx context.Context, table string, conditions []string, n in
 	return texts, err
 }
 
-const isDue = "wake_at > 0 AND wake_at <= ?"
+const isDue = " AND wake_at > 0 AND wake_at <= ?"
 
-func (s *Store) anyDue(ctx context.Context, table string, conditions []string, now jobs.Time) (bool, error) {
-	for _, which := range conditions {
-		var waiting []string
-		if err := s.read(ctx).Table(table).Where(which+isDue, now).Limit(1).Pluck("id", &waiting).Error; err != nil || len(waiting) > 0 {
-			return len(waiting) > 0, err
-		}
+func (s *Store) anyDue(ctx context.Context, table, which string) (bool, error) {
+	var waiting []string
+	err := s.read(ctx).Table(table).Where(which+isDue, s.now()).Limit(1).Pluck("id", &waiting).Error
+	return len(waiting) > 0, err
+}
+
+// offer takes rows that are due, the longest due first, and has the sweeper leave them alone for a while.
+func offer(tx *gorm.DB, table, which string, now jobs.Time, n int) ([]string, error) {
+	var rows []jobs.Ref
+	err := tx.Raw("UPDATE "+table+" SET wake_at = ? WHERE rowid IN (SELECT rowid FROM "+table+" WHERE "+which+isDue+
+		" ORDER BY wake_at LIMIT ?) RETURNING project_id, id", now.Add(offerAgain), now, n).Scan(&rows).Error
+	texts := make([]string, len(rows))
+	for i, r := range rows {
+		texts[i] = r.String()
 	}
-	return false, nil
+	return texts, err
 }
 
 // FreeOthers takes every claim away from owners other than this one: the exclusive lock on data_dir says that they are

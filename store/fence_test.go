@@ -97,7 +97,7 @@ func TestDueOffersOnce(t *testing.T) {
 		_, err := s.CreateJob(t.Context(), jobs.NewJob{Job: newBatch(s.now())})
 		require.NoError(t, err)
 	}
-	offered := func() int { refs, err := s.DueJobs(t.Context(), 3); require.NoError(t, err); return len(refs) }
+	offered := func() int { refs, err := s.DueBatches(t.Context(), 3); require.NoError(t, err); return len(refs) }
 	require.Zero(t, offered(), "the commit's own wake-up is on its way")
 	now = now.Add(wakeSlack)
 	require.Equal(t, 3, offered())
@@ -150,7 +150,7 @@ func TestFirstOutcomeOfALineWins(t *testing.T) {
 	require.Equal(t, jobs.InProgress, job.Status)
 
 	woken := record(line(ref, 4, true, `{"ok":4}`))
-	require.Equal(t, []jobs.Ref{ref}, woken.Jobs, "the last line makes the batch due for its files")
+	require.Equal(t, []jobs.Ref{ref}, woken.Batches, "the last line makes the batch due for its files")
 	job, err = s.Job(t.Context(), ref)
 	require.NoError(t, err)
 	require.Equal(t, jobs.Finalizing, job.Status)

@@ -26,6 +26,7 @@ func (s *Store) Outlook(ctx context.Context, snapshot *jobs.Snapshot) error {
 		return nil
 	}
 	var err error
+	snapshot.AskedAt = s.now()
 	snapshot.Typical, err = s.typical(ctx, job)
 	return err
 }

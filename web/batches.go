@@ -3,10 +3,8 @@ package web
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/gin-gonic/gin"
-	"github.com/tidwall/gjson"
 
 	"github.com/ringback/ringback/jobs"
 )
@@ -35,21 +33,13 @@ const (
 )
 
 func (b *batches) create(c *gin.Context) error {
-	return b.once(c, http.StatusOK, func(k key) ([]byte, error) {
-		body, err := b.readBody(c)
-		if err != nil {
-			return nil, err
-		}
+	return b.submit(c, http.StatusOK, func(body []byte, idem *jobs.Idempotency) ([]byte, error) {
 		n, err := b.bind(c, body)
 		if err != nil {
 			return nil, err
 		}
-		n.Idempotency = k.over(body)
-		snapshot, err := b.jobs.CreateBatch(c.Request.Context(), n)
-		if err != nil {
-			return nil, err
-		}
-		return snapshot.Object(), nil
+		n.Idempotency = idem
+		return objectOf(b.jobs.CreateBatch(c.Request.Context(), n))
 	})
 }
 
@@ -73,33 +63,11 @@ func (b *batches) bind(c *gin.Context, body []byte) (n jobs.NewBatch, err error)
 	if n.Requests, err = readRequests(f.members["requests"]); err != nil {
 		return n, err
 	}
-	if n.OutputTTL, err = readOutputTTL(f.members["output_expires_after"]); err != nil {
+	if n.OutputTTL, err = readExpiry("output_expires_after", f.members["output_expires_after"]); err != nil {
 		return n, err
 	}
 	n.Submission, err = b.readSubmission(c, b.webhooks, f.members)
 	return n, err
-}
-
-func readOutputTTL(v gjson.Result) (time.Duration, error) {
-	const name = "output_expires_after"
-	if v.Type == gjson.Null {
-		return 0, nil
-	}
-	if !v.IsObject() {
-		return 0, typeError(name, "an object", v)
-	}
-	f, err := readFields(v, name+".", "anchor", "seconds")
-	if err != nil {
-		return 0, err
-	}
-	if f.members["anchor"].Type == gjson.Null {
-		return 0, missing(name + ".anchor")
-	}
-	anchor, err := f.text("anchor")
-	if err != nil {
-		return 0, err
-	}
-	return lifetime(anchor, name+".seconds", f.members["seconds"], name+".anchor")
 }
 
 func (b *batches) list(c *gin.Context) error {
@@ -113,11 +81,7 @@ func (b *batches) list(c *gin.Context) error {
 	if err != nil {
 		return p.listError(err)
 	}
-	objects := make([][]byte, len(found))
-	for i := range found {
-		objects[i] = (&jobs.Snapshot{Job: found[i]}).Object()
-	}
-	return ok(c, list(objects, more))
+	return ok(c, list(objectsOf(found, jobObject), more))
 }
 
 func (b *batches) get(c *gin.Context) error {

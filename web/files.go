@@ -121,11 +121,7 @@ func (f *files) list(c *gin.Context) error {
 	if err != nil {
 		return p.listError(err)
 	}
-	objects := make([][]byte, len(found))
-	for i := range found {
-		objects[i] = found[i].Object()
-	}
-	return ok(c, list(objects, more))
+	return ok(c, list(objectsOf(found, (*jobs.File).Object), more))
 }
 
 func (f *files) get(c *gin.Context) error {

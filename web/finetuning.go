@@ -41,21 +41,13 @@ const (
 )
 
 func (t *tunings) create(c *gin.Context) error {
-	return t.once(c, http.StatusOK, func(k key) ([]byte, error) {
-		body, err := t.readBody(c)
-		if err != nil {
-			return nil, err
-		}
+	return t.submit(c, http.StatusOK, func(body []byte, idem *jobs.Idempotency) ([]byte, error) {
 		n, err := t.bind(c, body)
 		if err != nil {
 			return nil, err
 		}
-		n.Idempotency = k.over(body)
-		snapshot, err := t.jobs.CreateTuning(c.Request.Context(), n)
-		if err != nil {
-			return nil, err
-		}
-		return snapshot.Object(), nil
+		n.Idempotency = idem
+		return objectOf(t.jobs.CreateTuning(c.Request.Context(), n))
 	})
 }
 
@@ -72,11 +64,7 @@ func (t *tunings) list(c *gin.Context) error {
 	if err != nil {
 		return p.listError(err)
 	}
-	objects := make([][]byte, len(found))
-	for i := range found {
-		objects[i] = (&jobs.Snapshot{Job: found[i]}).Object()
-	}
-	return ok(c, list(objects, more))
+	return ok(c, list(objectsOf(found, jobObject), more))
 }
 
 // readMetadataFilter reads metadata[key]=value, any number of them, or metadata=null.
@@ -146,11 +134,7 @@ func (t *tunings) events(c *gin.Context) error {
 	if err != nil {
 		return p.listError(err)
 	}
-	objects := make([][]byte, len(found))
-	for i := range found {
-		objects[i] = found[i].Object()
-	}
-	return ok(c, list(objects, more))
+	return ok(c, list(objectsOf(found, (*jobs.TuningEvent).Object), more))
 }
 
 func (t *tunings) checkpoints(c *gin.Context) error {
@@ -162,11 +146,7 @@ func (t *tunings) checkpoints(c *gin.Context) error {
 	if err != nil {
 		return p.listError(err)
 	}
-	objects := make([][]byte, len(found))
-	for i := range found {
-		objects[i] = found[i].Object()
-	}
-	return ok(c, list(objects, more))
+	return ok(c, list(objectsOf(found, (*jobs.Checkpoint).Object), more))
 }
 
 // part is what a client asks of a list that belongs to a fine-tuning, which must be there.

@@ -28,21 +28,13 @@ type generations struct {
 const generatePath = "/v1/chat/completions"
 
 func (g *generations) create(c *gin.Context) error {
-	return g.once(c, http.StatusAccepted, func(k key) ([]byte, error) {
-		body, err := g.readBody(c)
-		if err != nil {
-			return nil, err
-		}
+	return g.submit(c, http.StatusAccepted, func(body []byte, idem *jobs.Idempotency) ([]byte, error) {
 		n, err := g.bind(c, body)
 		if err != nil {
 			return nil, err
 		}
-		n.Idempotency = k.over(body)
-		snapshot, err := g.jobs.CreateGeneration(c.Request.Context(), n)
-		if err != nil {
-			return nil, err
-		}
-		return snapshot.Object(), nil
+		n.Idempotency = idem
+		return objectOf(g.jobs.CreateGeneration(c.Request.Context(), n))
 	})
 }
 

@@ -60,15 +60,12 @@ func (j *jobRoutes) list(c *gin.Context) error {
 	if err != nil {
 		return p.listError(err)
 	}
-	objects := make([][]byte, len(found))
-	for i := range found {
-		objects[i] = withoutDetail((&jobs.Snapshot{Job: found[i]}).Wrapped())
-	}
-	return ok(c, list(objects, more))
+	return ok(c, list(objectsOf(found, withoutDetail), more))
 }
 
 // withoutDetail is a job as lists show it: the kind's own object is left to GET /v1/jobs/{id}.
-func withoutDetail(object []byte) []byte {
+func withoutDetail(j *jobs.Job) []byte {
+	object := (&jobs.Snapshot{Job: *j}).Wrapped()
 	return rawjson.Edit(object, gjson.ParseBytes(object), func(key string, _ gjson.Result) (string, bool) {
 		return "", key != "detail"
 	})

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 	"github.com/tidwall/gjson"
@@ -18,16 +19,12 @@ var ownRoutes = map[jobs.Kind]string{
 
 // create takes a generation for any path of its provider: one call, or a job of the provider's own.
 func (j *jobRoutes) create(c *gin.Context) error {
-	return j.once(c, http.StatusAccepted, func(k key) ([]byte, error) {
-		body, err := j.readBody(c)
-		if err != nil {
-			return nil, err
-		}
+	return j.submit(c, http.StatusAccepted, func(body []byte, idem *jobs.Idempotency) ([]byte, error) {
 		n, err := j.bind(c, body)
 		if err != nil {
 			return nil, err
 		}
-		n.Idempotency, n.AsJob = k.over(body), true
+		n.Idempotency, n.AsJob = idem, true
 		snapshot, err := j.jobs.CreateGeneration(c.Request.Context(), n)
 		if err != nil {
 			return nil, err
@@ -84,8 +81,22 @@ func readCallPath(f fields) (string, error) {
 		return "", missing("path")
 	case len(text) > 256 || !callPath.MatchString(text):
 		return "", jobs.Errorf(jobs.CodeValue, "path", "Invalid value for 'path': expected a path of the provider's like '/v1/chat/completions'.")
+	case isManaged(text):
+		return "", jobs.Errorf(jobs.CodeValue, "path", "Invalid value for 'path': '%s' manages what the operator has at the provider. A generation calls a model.", text)
 	}
 	return text, nil
+}
+
+// managed are the parts of a provider's API that change what the operator has there. Clients call models with the
+// operator's key, and do nothing else with it.
+var managed = []string{
+	"admin", "assistants", "batches", "certificates", "containers", "conversations", "evals", "files", "fine_tuning", "keys",
+	"models", "organization", "organizations", "projects", "threads", "uploads", "users", "vector_stores", "webhook_endpoints",
+}
+
+func isManaged(path string) bool {
+	parts := strings.Split(strings.TrimPrefix(path, "/v1/"), "/")
+	return slices.Contains(managed, parts[0]) || parts[0] == "responses" && len(parts) > 1 || parts[len(parts)-1] == "cancel"
 }
 
 // readCall takes the body byte for byte. Its model decides on the provider; where it has none, the submission's does.

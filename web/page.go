@@ -78,9 +78,14 @@ func list(items [][]byte, more bool) []byte {
 
 // encodeEach renders each value of this package's or a service's own shape.
 func encodeEach[T any](values []T) [][]byte {
+	return objectsOf(values, func(v *T) []byte { return encode(*v) })
+}
+
+// objectsOf renders each value of a page.
+func objectsOf[T any](values []T, object func(*T) []byte) [][]byte {
 	objects := make([][]byte, len(values))
 	for i := range values {
-		objects[i] = encode(values[i])
+		objects[i] = object(&values[i])
 	}
 	return objects
 }

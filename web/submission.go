@@ -16,6 +16,28 @@ func submissionKeys(own ...string) []string {
 	return append([]string{"metadata", "webhook", "webhook_ids", "run_at", "priority"}, own...)
 }
 
+// submit answers a submission with the job that it made, once for each Idempotency-Key.
+func (s *core) submit(c *gin.Context, status int, create func(body []byte, idem *jobs.Idempotency) ([]byte, error)) error {
+	return s.once(c, status, func(k key) ([]byte, error) {
+		body, err := s.readBody(c)
+		if err != nil {
+			return nil, err
+		}
+		return create(body, k.over(body))
+	})
+}
+
+// objectOf is a job as the route of its kind shows it.
+func objectOf(snapshot jobs.Snapshot, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	return snapshot.Object(), nil
+}
+
+// jobObject is a job in a list of its kind.
+func jobObject(j *jobs.Job) []byte { return (&jobs.Snapshot{Job: *j}).Object() }
+
 // readSubmission reads what clients may say of a job of any kind, all but its Idempotency-Key.
 func (s *core) readSubmission(c *gin.Context, p WebhookParser, members map[string]gjson.Result) (n jobs.Submission, err error) {
 	n.ProjectID = s.project(c)

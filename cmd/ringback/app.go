@@ -158,8 +158,8 @@ func (a *app) openQueue(context.Context) (err error) {
 	a.queue, err = queue.Open(queue.Options{
 		Redis: a.cfg.Queue.Redis.Reveal(), Drain: a.cfg.Server.ShutdownGrace, Log: a.log,
 		Lanes: []queue.Lane{
-			{Name: jobs.LaneJobs, Workers: batchSteps, Group: 4, Due: a.store.DueJobs, Work: a.workJobs},
-			{Name: jobs.LaneGenerations, Workers: a.cfg.Jobs.Workers, Group: 4, Due: a.store.DueCalls, Work: a.workJobs},
+			{Name: jobs.LaneBatches, Workers: batchSteps, Group: 4, Due: a.store.DueBatches, Work: a.workJobs},
+			{Name: jobs.LaneCalls, Workers: a.cfg.Jobs.Workers, Group: 4, Due: a.store.DueCalls, Work: a.workJobs},
 			{Name: jobs.LaneShards, Workers: a.cfg.Batches.Workers, Group: 1, Due: a.store.DueShards, Work: a.workShards},
 			{Name: jobs.LaneDeliveries, Workers: gateGroups, Group: 64, Due: a.store.DueGates, Work: a.workDeliveries},
 		},
