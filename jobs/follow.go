@@ -2,89 +2,128 @@ package jobs
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/ringback/ringback/providers"
 )
 
-// follow looks how the job does at its provider, and takes over what is new.
+// follow looks how the job does at its provider, and takes over what is new. Its state comes first: all else may fail, and is
+// then left for the next look.
 func (r *Runner) follow(ctx context.Context, p *providers.Provider, j Job) error {
-	seen := sighting{wish: j.Tuning.Wish}
+	seen := sighting{provider: p.Name()}
 	var err error
-	if seen.refusal, err = tellWish(ctx, p, &j); err != nil {
-		return err
-	}
 	if seen.now, err = p.Tuning(ctx, j.Remote.Job); err != nil {
 		return err
 	}
-	if seen.events, err = tuningEvents(ctx, p, &j); err != nil {
+	seen.status = tuningStatus(seen.now.Status)
+	if err := r.lookAside(ctx, p, &j, &seen); err != nil {
+		r.drop(ctx, &seen)
 		return err
 	}
-	if len(seen.events) > 0 || Status(seen.now.Status).Terminal() {
-		if seen.checkpoints, err = p.TuningCheckpoints(ctx, j.Remote.Job); err != nil {
-			return err
-		}
-	}
-	if seen.now.Status == string(Succeeded) {
-		if seen.files, err = r.fetchResults(ctx, p, &j, seen.now.ResultFiles); err != nil {
-			return err
-		}
+	if seen.again = seen.incomplete() && j.Remote.EndLooks < mostEndLooks; seen.again {
+		r.drop(ctx, &seen)
 	}
 	now := At(r.Now())
-	err = r.move(ctx, j, func(j *Job) (Effects, error) { return j.saw(&seen, p.Name(), now) })
+	err = r.move(ctx, j, func(j *Job) (Effects, error) { return j.saw(&seen, now) })
 	if err != nil {
-		for i := range seen.files {
-			_ = r.remove(ctx, &seen.files[i]) // what stays belongs to no row, and goes with the orphans
-		}
+		r.drop(ctx, &seen)
 	}
 	return err
 }
 
-// tellWish passes a pause or a resume on. A provider that will not do it says why.
-func tellWish(ctx context.Context, p *providers.Provider, j *Job) (refusal string, err error) {
-	switch j.Tuning.Wish {
-	case WishPause:
-		_, err = p.PauseTuning(ctx, j.Remote.Job)
-	case WishResume:
-		_, err = p.ResumeTuning(ctx, j.Remote.Job)
+// lookAside passes a wish on, and reads all but the state. What fails there is noted in seen; the error is one of our own side.
+func (r *Runner) lookAside(ctx context.Context, p *providers.Provider, j *Job, seen *sighting) (err error) {
+	if !seen.status.Terminal() && j.Tuning.Wish != "" {
+		if err := r.tellWish(ctx, p, j, seen); err != nil {
+			return err
+		}
 	}
-	if failed := providers.AsError(err); failed != nil && failed.Kind == providers.Rejected && !failed.Retry {
-		return providerError(failed).Message, nil
+	seen.events, err = p.TuningEvents(ctx, j.Remote.Job, j.Remote.LastEvent)
+	if err = r.aside(ctx, j, seen, "events", err); err != nil {
+		return err
 	}
-	return "", err
+	if len(seen.events) > 0 || seen.status.Terminal() {
+		seen.checkpoints, err = p.TuningCheckpoints(ctx, j.Remote.Job)
+		if err = r.aside(ctx, j, seen, "checkpoints", err); err != nil {
+			return err
+		}
+	}
+	if seen.status != Succeeded {
+		return nil
+	}
+	seen.files, err = r.fetchResults(ctx, p, j, seen.now.ResultFiles)
+	return r.aside(ctx, j, seen, "result files", err)
 }
 
-// tuningEvents reads what is new in the provider's log. One without a log has no events.
-func tuningEvents(ctx context.Context, p *providers.Provider, j *Job) ([]providers.TuningEvent, error) {
-	events, err := p.TuningEvents(ctx, j.Remote.Job, j.Remote.LastEvent)
-	if failed := providers.AsError(err); failed != nil && failed.Kind == providers.Rejected && !failed.Retry {
-		return nil, nil
+// aside notes a part that the provider did not give. A failure of our own, and an interruption, end the step.
+func (r *Runner) aside(ctx context.Context, j *Job, seen *sighting, part string, err error) error {
+	failed := providers.AsError(err)
+	if failed == nil || ctx.Err() != nil {
+		return err
 	}
-	return events, err
+	r.Log.Warn("a provider did not give a part of a fine-tuning", "job", j.ID, "part", part, "err", failed)
+	seen.missing = append(seen.missing, part)
+	return nil
+}
+
+// drop removes result files that no row will name. What stays all the same goes with the orphans.
+func (r *Runner) drop(ctx context.Context, seen *sighting) {
+	for i := range seen.files {
+		_ = r.remove(ctx, &seen.files[i])
+	}
+	seen.files = nil
+}
+
+// mostUntold is how often in a row a wish is told to a provider that fails then, before it counts as refused.
+const mostUntold = 10
+
+// tellWish passes a pause or a resume on. A provider that will not do it says why; one that fails is told again later.
+func (r *Runner) tellWish(ctx context.Context, p *providers.Provider, j *Job, seen *sighting) (err error) {
+	tell := p.PauseTuning
+	if j.Tuning.Wish == WishResume {
+		tell = p.ResumeTuning
+	}
+	_, err = tell(ctx, j.Remote.Job)
+	failed := providers.AsError(err)
+	switch {
+	case err != nil && (failed == nil || ctx.Err() != nil):
+		return err
+	case failed == nil:
+	case failed.Kind == providers.Rejected && !failed.Retry, failed.Status == http.StatusNotImplemented, j.Remote.Untold+1 >= mostUntold:
+		seen.refusal = providerError(failed).Message
+	default:
+		r.Log.Warn("a provider could not be told to pause or resume a fine-tuning", "job", j.ID, "wish", j.Tuning.Wish, "err", failed)
+		seen.untold = true
+		return nil
+	}
+	seen.wish = j.Tuning.Wish
+	return nil
 }
 
 // maxResultBytes bounds a result file: a table of numbers, one line a step.
 const maxResultBytes = 64 << 20
 
-// fetchResults takes the provider's result files into the file store. One that the provider does not give is left out: the
-// model is there all the same.
-func (r *Runner) fetchResults(ctx context.Context, p *providers.Provider, j *Job, ids []string) (files []File, err error) {
+// fetchResults takes the provider's result files into the file store: those that it gives, with the error of the last that
+// it does not.
+func (r *Runner) fetchResults(ctx context.Context, p *providers.Provider, j *Job, ids []string) (files []File, missing error) {
 	for _, id := range ids {
 		f := File{
 			ProjectID: j.ProjectID, ID: NewID("file-"), Filename: "step_metrics.csv", Purpose: PurposeTuningResult,
 			CreatedAt: At(r.Now()),
 		}
 		f.Blob = "out/" + j.ID + "/" + f.ID
+		var err error
 		f.Bytes, err = r.fetchResult(ctx, p, id, f.Blob)
-		if failed := providers.AsError(err); failed != nil && !failed.Retry && ctx.Err() == nil {
-			r.Log.Warn("a provider does not give a fine-tuning's result file; it is left out", "job", j.ID, "err", failed)
-			continue
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+			files = append(files, f)
+		case providers.AsError(err) == nil:
 			return files, err
+		default:
+			missing = err
 		}
-		files = append(files, f)
 	}
-	return files, nil
+	return files, missing
 }
 
 func (r *Runner) fetchResult(ctx context.Context, p *providers.Provider, id, blob string) (int64, error) {

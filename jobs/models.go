@@ -97,13 +97,24 @@ func (s *Service) listedBy(ctx context.Context, p *providers.Provider) (views []
 	return views
 }
 
-// Model finds one: made here, or listed by its provider, or else named by one of its patterns without a wildcard.
+// Model finds one: made here, or listed by the provider of its route. No other provider is asked.
 func (s *Service) Model(ctx context.Context, ref Ref) (ModelView, error) {
-	all, err := s.Models(ctx, ref.ProjectID)
-	if err != nil {
+	m, err := s.Records.Model(ctx, ref)
+	switch {
+	case err == nil && m.DeletedAt > 0:
+		return ModelView{}, noModel(ref.ID)
+	case err == nil:
+		return m.view(), nil
+	case !IsCode(err, CodeNotFound):
 		return ModelView{}, err
 	}
-	for _, m := range all {
+	p, err := s.Router.Route(ref.ID)
+	if err != nil {
+		return ModelView{}, noModel(ref.ID)
+	}
+	ctx, cancel := context.WithTimeout(ctx, modelsFor)
+	defer cancel()
+	for _, m := range s.listedBy(ctx, p) {
 		if m.ID == ref.ID {
 			return m, nil
 		}

@@ -12,7 +12,14 @@ type Remote struct {
 	Making         Making `json:"making,omitempty"`
 	MadeAt         Time   `json:"made_at,omitempty"` // when the job was handed over
 	LastEvent      string `json:"last_event,omitempty"`
-	Looks          int    `json:"looks,omitempty"` // for what a cancelled job may have left there
+	Logged         int    `json:"logged,omitempty"` // how many entries of its log have been taken over
+	Looks          int    `json:"looks,omitempty"`  // for what may have been made there, or to stop it
+
+	Denied      int  `json:"denied,omitempty"`       // refusals of a look in a row
+	DeniedSince Time `json:"denied_since,omitempty"` // the first of them
+	OddSince    Time `json:"odd_since,omitempty"`    // since when its state has been none that is known
+	Untold      int  `json:"untold,omitempty"`       // how often in a row a wish could not be told
+	EndLooks    int  `json:"end_looks,omitempty"`    // for what was missing when it had ended there
 }
 
 // Making names what may have been made at the provider without our knowing its ID.

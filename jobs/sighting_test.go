@@ -19,7 +19,7 @@ func TestAProvidersLogNamesOurIDs(t *testing.T) {
 		{ID: "2", Message: "Validating training file: file-a and validation file: file-b"},
 		{ID: "3", Message: "Files validated, moving job to queued state"},
 		{ID: "4", CreatedAt: 7, Level: "warn", Type: "message", Message: "ftjob-theirs skips file-a and file-b"},
-	})
+	}, 0)
 	require.Len(t, log, 1, "what the log says already is left out")
 	require.Equal(t, "ftjob-ours skips file-ours and file-mine", log[0].Message)
 	require.Equal(t, "4", log[0].RemoteID)
@@ -43,6 +43,8 @@ func TestWhatTheProviderGets(t *testing.T) {
 		"empty metadata": {`{"metadata":{ },"training_file":"x"}`, `{"metadata":{"ringback_job":"ftjob-1"},"training_file":"file-a"}`},
 		"null metadata":  {`{"metadata":null,"training_file":"x"}`, `{"metadata":{"ringback_job":"ftjob-1"},"training_file":"file-a"}`},
 		"full metadata":  {`{"training_file":"x","metadata":{` + sixteen + `}}`, `{"training_file":"file-a","metadata":{` + sixteen + `}}`},
+		"our key":        {`{"training_file":"x","metadata":{"a":"b", "ringback_job":"x","c":"d","ringb\u0061ck_job":"y"}}`, `{"training_file":"file-a","metadata":{"ringback_job":"ftjob-1","a":"b","c":"d"}}`},
+		"our key alone":  {`{"training_file":"x","metadata":{"ringback_job":"x"}}`, `{"training_file":"file-a","metadata":{"ringback_job":"ftjob-1"}}`},
 		"end":            {"{\"training_file\":\"x}\"}\n", "{\"training_file\":\"file-a\",\"metadata\":{\"ringback_job\":\"ftjob-1\"}}\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -53,6 +53,13 @@ const longestOutage = 24 * time.Hour
 // mostTuningRefusals bounds how often in a row a step is tried: over about a day, where the provider names no longer waits.
 const mostTuningRefusals = 300
 
+// A refused look ends a fine-tuning only if so many in a row, over such a time, were refused: a provider may take a while to
+// know everywhere what it has made.
+const (
+	mostDenied    = 10
+	longestDenial = 10 * time.Minute
+)
+
 // refusedTuning decides on a call that failed: a later look, or the end. What has been handed over is not given up for
 // the operator's key, which can be mended: the provider goes on with it.
 func (r *Runner) refusedTuning(ctx context.Context, j Job, failed *providers.Error) error {
@@ -62,12 +69,26 @@ func (r *Runner) refusedTuning(ctx context.Context, j Job, failed *providers.Err
 		if j.Status.Terminal() {
 			return j.lookLater(now)
 		}
-		again := failed.Retry || j.Remote.Job != "" && failed.Kind != providers.Rejected
-		if !again || j.Tries >= mostTuningRefusals {
-			return j.tuningFailed(providerError(failed), now)
+		if !j.bears(failed, now) || j.Tries >= mostTuningRefusals {
+			return j.stopTuning(providerError(failed), now)
 		}
 		return j.putOff(failed, now)
 	})
+}
+
+// bears tells whether the job goes on after a failure.
+func (j *Job) bears(failed *providers.Error, now Time) bool {
+	if failed.Retry || failed.Kind != providers.Rejected {
+		j.Remote.Denied = 0
+		return failed.Retry || j.mayBeRemote()
+	}
+	if j.Remote.Job == "" {
+		return false
+	}
+	if j.Remote.Denied++; j.Remote.Denied == 1 {
+		j.Remote.DeniedSince = now
+	}
+	return j.Remote.Denied < mostDenied || now < j.Remote.DeniedSince.Add(longestDenial)
 }
 
 // putOff gives a job back whose provider refused a step: longer and longer, up to 5 minutes.
@@ -79,11 +100,10 @@ func (j *Job) putOff(failed *providers.Error, now Time) (Effects, error) {
 	return Effects{}, nil
 }
 
-// abandon stops at its provider what was cancelled here. What may have been made there without our knowing is looked for
+// abandon stops at its provider what has ended here. What may have been made there without our knowing is looked for
 // several times: a create that was under way when the client cancelled may show up late.
 func (r *Runner) abandon(ctx context.Context, p *providers.Provider, j Job) error {
-	id := j.Remote.Job
-	if id == "" {
+	if j.Remote.Job == "" {
 		made, found, err := r.findTuning(ctx, p, &j)
 		if err != nil {
 			return err
@@ -91,29 +111,46 @@ func (r *Runner) abandon(ctx context.Context, p *providers.Provider, j Job) erro
 		if !found {
 			return r.move(ctx, j, func(j *Job) (Effects, error) { return j.lookLater(At(r.Now())) })
 		}
-		id = made.ID
+		j.Remote.Job, j.Remote.Making, j.Remote.Looks = made.ID, "", 0
+		if err := r.hold(ctx, j); err != nil {
+			return err
+		}
 	}
-	_, err := p.CancelTuning(ctx, id)
-	if failed := providers.AsError(err); failed != nil && (failed.Retry || failed.Kind != providers.Rejected) {
+	_, err := p.CancelTuning(ctx, j.Remote.Job)
+	if err != nil && !settledThere(providers.AsError(err)) {
 		return err
 	}
 	return r.move(ctx, j, func(j *Job) (Effects, error) {
-		j.Remote.Job, j.Remote.Making = id, ""
 		j.Rest()
 		return Effects{}, nil
 	})
 }
 
-// mostLooks bounds how often a cancelled job is looked for, or told to stop, at its provider: over about half an hour.
-const mostLooks = 10
+// settledThere tells whether a refused cancel says that there is nothing to cancel: the provider does not know the job, or
+// it has ended. An outage, an expired key or a proxy's redirection do not say so.
+func settledThere(failed *providers.Error) bool {
+	return failed != nil && failed.Kind == providers.Rejected && !failed.Retry && failed.Status/100 == 4
+}
 
-// lookLater gives a cancelled job back for another look at its provider, or leaves it.
+// Bounds of how often a job that has ended here is looked for, or told to stop, at its provider: one whose ID is known over
+// about a day, another over about half an hour.
+const (
+	mostLooks = 10
+	mostStops = 300
+	longStop  = 5 * time.Minute
+)
+
+// lookLater gives a job that has ended here back for another look at its provider, or leaves it.
 func (j *Job) lookLater(now Time) (Effects, error) {
+	most, pause := mostLooks, time.Second<<min(j.Remote.Looks+1, mostLooks)
+	if j.Remote.Job != "" {
+		most, pause = mostStops, min(pause, longStop)
+	}
 	j.Claims = 0
-	if j.Remote.Looks++; j.Remote.Looks > mostLooks {
+	if j.Remote.Looks++; j.Remote.Looks > most {
 		j.Rest()
 		return Effects{}, nil
 	}
-	j.Due(now.Add(time.Second << j.Remote.Looks))
+	j.Due(now.Add(pause))
 	return Effects{}, nil
 }

@@ -122,12 +122,27 @@ func (j *Job) tuningFailed(why tuningError, now Time) (Effects, error) {
 	return fx, nil
 }
 
+// stopTuning fails a fine-tuning of which its provider has not said that it ended: it is stopped there too.
+func (j *Job) stopTuning(why tuningError, now Time) (Effects, error) {
+	fx, err := j.tuningFailed(why, now)
+	if err == nil {
+		j.stopRemote(now)
+	}
+	return fx, err
+}
+
+// stopRemote makes work of what a job that has ended here has, or may have, at its provider.
+func (j *Job) stopRemote(now Time) {
+	if j.mayBeRemote() {
+		j.Remote.Looks = 0
+		j.Due(now)
+	}
+}
+
 // cancelTuning ends it here at once. What it has, or may have, at its provider is stopped by the work that is due then.
 func (j *Job) cancelTuning(now Time) (Effects, error) {
 	typ := j.end(Cancelled, now)
-	if j.mayBeRemote() {
-		j.Due(now)
-	}
+	j.stopRemote(now)
 	return Effects{Events: []EventType{typ}, Log: []TuningEvent{j.note("info", now, "Fine-tuning job cancelled")}}, nil
 }
 

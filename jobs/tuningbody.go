@@ -11,11 +11,15 @@ import (
 // mostMetadata is how many pairs of metadata OpenAI accepts.
 const mostMetadata = 16
 
+// markKey is the key of the pair by which a job is found at its provider.
+const markKey = "ringback_job"
+
 // tuningBody is the submission as it goes to the provider: its files under the provider's IDs, and this job's ID in the
-// metadata, by which the job is found again. All else stays byte for byte.
+// metadata, by which the job is found again; a pair of the client's under that key does not go along. All else stays byte
+// for byte.
 func (j *Job) tuningBody(body []byte) []byte {
 	root := gjson.ParseBytes(body)
-	mark := `"ringback_job":` + string(encode(j.ID))
+	mark := `"` + markKey + `":` + string(encode(j.ID))
 	out := rawjson.Edit(body, root, func(key string, value gjson.Result) (string, bool) {
 		switch {
 		case key == "training_file":
@@ -38,11 +42,17 @@ func (j *Job) tuningBody(body []byte) []byte {
 
 // marked adds a pair to the client's metadata. Where there is no room for one, the job is found by its training file.
 func marked(metadata gjson.Result, mark string) string {
-	switch n := len(metadata.Map()); {
+	raw := metadata.Raw
+	if _, taken := metadata.Map()[markKey]; taken {
+		raw = string(rawjson.Edit([]byte(raw), gjson.Parse(raw), func(key string, _ gjson.Result) (string, bool) {
+			return "", key != markKey
+		}))
+	}
+	switch n := len(gjson.Parse(raw).Map()); {
 	case n == 0:
 		return `{` + mark + `}`
 	case n >= mostMetadata:
-		return metadata.Raw
+		return raw
 	}
-	return strings.Replace(metadata.Raw, "{", "{"+mark+",", 1)
+	return strings.Replace(raw, "{", "{"+mark+",", 1)
 }

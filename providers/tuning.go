@@ -1,6 +1,7 @@
 package providers
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,7 +13,9 @@ import (
 	"github.com/ringback/ringback/rawjson"
 )
 
-// Tuning is a fine-tuning job as the provider shows it. What it leaves out is zero.
+// Tuning is a fine-tuning job as the provider shows it. What it leaves out is
+// zero, and so is all but the status that has another type than OpenAI's, is too
+// long, or repeats one of the configured keys.
 type Tuning struct {
 	ID string
 	// Status in OpenAI's words: validating_files, queued, running, paused,
@@ -43,8 +46,7 @@ func (p *Provider) CreateTuning(ctx context.Context, body []byte) (Tuning, error
 	if err != nil {
 		return Tuning{}, err
 	}
-	// A field of a wrong type must not hide a job that runs and costs.
-	job, _ := readTuning(gjson.ParseBytes(answer.Body))
+	job := p.readTuning(gjson.ParseBytes(answer.Body))
 	if job.ID == "" {
 		return Tuning{}, unreadable(answer, "id")
 	}
@@ -80,7 +82,7 @@ func (p *Provider) tuning(ctx context.Context, id string, call func(context.Cont
 	if err != nil {
 		return Tuning{}, err
 	}
-	return shownTuning(id, answer)
+	return p.shownTuning(id, answer)
 }
 
 // PauseTuning asks the provider to hold a job, like [Provider.CancelTuning].
@@ -102,39 +104,36 @@ func (p *Provider) moveTuning(ctx context.Context, id, verb string) (Tuning, err
 	if err != nil {
 		return Tuning{}, err
 	}
-	return shownTuning(id, answer)
+	return p.shownTuning(id, answer)
 }
 
-// shownTuning reads the answer about a job whose ID is known.
-func shownTuning(id string, answer Answer) (Tuning, error) {
-	job, wrong := readTuning(gjson.ParseBytes(answer.Body))
-	switch {
-	case wrong != "":
-		return Tuning{}, unreadable(answer, wrong)
-	case job.Status == "":
+// shownTuning reads the answer about a job whose ID is known. Only its status must
+// be there: how the job does is not hidden by a figure that cannot be read.
+func (p *Provider) shownTuning(id string, answer Answer) (Tuning, error) {
+	job := p.readTuning(gjson.ParseBytes(answer.Body))
+	if job.Status == "" {
 		return Tuning{}, unreadable(answer, "status")
-	case job.ID == "":
-		job.ID = id
 	}
+	job.ID = cmp.Or(job.ID, id)
 	return job, nil
 }
 
-// readTuning also names the first field whose type is wrong.
-func readTuning(object gjson.Result) (job Tuning, wrong string) {
-	f := &fields{object: object}
-	job = Tuning{
-		ID: f.id("id"), Status: f.id("status"), FineTunedModel: f.id("fine_tuned_model"),
-		TrainedTokens: f.number("trained_tokens"), ResultFiles: f.ids("result_files"),
+func (p *Provider) readTuning(object gjson.Result) Tuning {
+	f := p.safe(object)
+	files := f.ids("result_files")
+	job := Tuning{
+		ID: f.id("id"), Status: f.id("status"), FineTunedModel: f.model("fine_tuned_model"),
+		TrainedTokens: f.number("trained_tokens"), ResultFiles: files[:min(len(files), mostResults)],
 		EstimatedFinish: f.number("estimated_finish"), Seed: f.number("seed"),
-		Hyperparameters: f.raw("hyperparameters"), Method: f.raw("method"),
+		Hyperparameters: f.data("hyperparameters"), Method: f.data("method"),
 	}
 	if said := object.Get("error"); said.IsObject() {
-		why := &fields{object: said}
-		job.ErrorCode, job.ErrorMessage, job.ErrorParam = why.text("code"), why.text("message"), why.text("param")
+		why := p.safe(said)
+		job.ErrorCode, job.ErrorMessage, job.ErrorParam = why.word("code"), why.prose("message"), why.word("param")
 	} else {
-		job.ErrorMessage = f.text("error")
+		job.ErrorMessage = f.prose("error")
 	}
-	return job, f.wrong
+	return job
 }
 
 // acceptTuning knows that the error in a job that failed is no error of the call.
@@ -143,7 +142,7 @@ func (p *Provider) acceptTuning(resp *http.Response, body []byte) (Answer, *Erro
 	if failure == nil || !isJSON(resp.Header.Get("Content-Type")) || !rawjson.Valid(body) {
 		return answer, failure
 	}
-	if job, _ := readTuning(gjson.ParseBytes(body)); job.ID == "" || job.Status == "" {
+	if job := p.readTuning(gjson.ParseBytes(body)); job.ID == "" || job.Status == "" {
 		return answer, failure
 	}
 	return newAnswer(resp, body), nil

@@ -19,7 +19,7 @@ const (
 	// findPages and eventPages bound how far back a list is read.
 	findPages, eventPages = 10, 20
 	// clockSlack is how far a provider's clock may be behind, in seconds.
-	clockSlack = 600
+	clockSlack = 3600
 )
 
 // TuningEvent is one line of a job's log.
@@ -45,10 +45,10 @@ type TuningCheckpoint struct {
 // the newest whose metadata.ringback_job is name, or whose training_file is
 // trainingFile. It asks by metadata first and then, as providers ignore, refuse
 // or forget metadata, reads the list itself, newest first, back to the time since
-// (Unix seconds, with ten minutes for clocks that differ) and at most 10 pages of
+// (Unix seconds, with an hour for clocks that differ) and at most 10 pages of
 // 100. The error is always an *[Error].
 func (p *Provider) FindTuning(ctx context.Context, name, trainingFile string, since int64) (Tuning, bool, error) {
-	search := tuningSearch{name: name, trainingFile: trainingFile, since: since - clockSlack}
+	search := tuningSearch{read: p.readTuning, name: name, trainingFile: trainingFile, since: since - clockSlack}
 	err := p.searchTunings(ctx, url.Values{"metadata[" + ownName + "]": {name}}, 1, &search)
 	if e := AsError(err); search.found || e != nil && e.Kind != Rejected {
 		return search.job, search.found, err
@@ -64,6 +64,7 @@ func (p *Provider) searchTunings(ctx context.Context, query url.Values, most int
 }
 
 type tuningSearch struct {
+	read               func(gjson.Result) Tuning
 	name, trainingFile string
 	since              int64
 	found              bool
@@ -80,7 +81,7 @@ func (s *tuningSearch) take(items []gjson.Result) (more bool) {
 		if !s.ours(&f) {
 			continue
 		}
-		if job, _ := readTuning(item); job.ID != "" {
+		if job := s.read(item); job.ID != "" {
 			s.job, s.found = job, true
 			return false
 		}
@@ -97,15 +98,19 @@ func (s *tuningSearch) ours(f *fields) bool {
 // and each once. The provider lists newest first in pages; it reads back until it
 // meets that event, at most 20 pages of 100, so what is older than the newest
 // 2,000 is left out. Where the provider no longer shows the event named, those
-// before it come again. The error is always an *[Error].
+// before it come again. A provider without the route has none. The error is always
+// an *[Error].
 func (p *Provider) TuningEvents(ctx context.Context, id, after string) ([]TuningEvent, error) {
 	at, err := segment(id)
 	if err != nil {
 		return nil, err
 	}
-	log := eventLog{until: after, seen: map[string]bool{}}
+	log := eventLog{read: p.safe, until: after, seen: map[string]bool{}}
 	err = p.pages(eventPages, func(after string) (Answer, error) { return p.eventPage(ctx, at, after) }, log.take)
-	if err != nil {
+	switch {
+	case lacks(err):
+		return nil, nil
+	case err != nil:
 		return nil, err
 	}
 	slices.Reverse(log.events)
@@ -126,6 +131,7 @@ func (p *Provider) eventPage(ctx context.Context, at, after string) (Answer, err
 // eventLog gathers events, newest first. An event without an ID is left out: it
 // could not be told from one that is known.
 type eventLog struct {
+	read   func(gjson.Result) *safeFields
 	until  string
 	seen   map[string]bool
 	events []TuningEvent
@@ -133,10 +139,10 @@ type eventLog struct {
 
 func (l *eventLog) take(items []gjson.Result) (more bool) {
 	for _, item := range items {
-		f := fields{object: item}
+		f := l.read(item)
 		event := TuningEvent{
-			ID: f.id("id"), CreatedAt: f.number("created_at"), Level: f.text("level"),
-			Message: f.text("message"), Type: f.text("type"), Data: f.raw("data"),
+			ID: f.id("id"), CreatedAt: f.number("created_at"), Level: f.word("level"),
+			Message: f.prose("message"), Type: f.word("type"), Data: f.data("data"),
 		}
 		if l.until != "" && event.ID == l.until {
 			return false
@@ -157,12 +163,12 @@ func (p *Provider) TuningCheckpoints(ctx context.Context, id string) ([]TuningCh
 	if err != nil {
 		return nil, err
 	}
-	shelf := checkpointShelf{seen: map[string]bool{}}
+	shelf := checkpointShelf{read: p.safe, seen: map[string]bool{}}
 	err = p.pages(eventPages, func(after string) (Answer, error) {
 		return p.raw(ctx, ask{timeout: pollTimeout, query: cursor(nil, after)}, http.MethodGet, tuningsPath+"/"+at+"/checkpoints")
 	}, shelf.take)
-	switch e := AsError(err); {
-	case e != nil && (e.Status == http.StatusNotFound || e.Status == http.StatusMethodNotAllowed):
+	switch {
+	case lacks(err):
 		return nil, nil
 	case err != nil:
 		return nil, err
@@ -172,16 +178,17 @@ func (p *Provider) TuningCheckpoints(ctx context.Context, id string) ([]TuningCh
 }
 
 type checkpointShelf struct {
+	read  func(gjson.Result) *safeFields
 	seen  map[string]bool
 	found []TuningCheckpoint
 }
 
 func (s *checkpointShelf) take(items []gjson.Result) (more bool) {
 	for _, item := range items {
-		f := fields{object: item}
+		f := s.read(item)
 		c := TuningCheckpoint{
-			ID: f.id("id"), CreatedAt: f.number("created_at"), Model: f.id("fine_tuned_model_checkpoint"),
-			Step: f.number("step_number"), Metrics: f.raw("metrics"),
+			ID: f.id("id"), CreatedAt: f.number("created_at"), Model: f.model("fine_tuned_model_checkpoint"),
+			Step: f.number("step_number"), Metrics: f.data("metrics"),
 		}
 		if c.ID != "" && !s.seen[c.ID] {
 			s.seen[c.ID] = true

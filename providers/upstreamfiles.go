@@ -76,8 +76,8 @@ func (p *Provider) uploadRequest(ctx context.Context, f Upload) (*http.Request, 
 
 // FindFile looks for a file of that name among the upstream's files of a purpose,
 // newest first and at most 10 pages of 100; of several on a page it takes the
-// newest. A file that the upstream marks as faulty is not found. The error is
-// always an *[Error].
+// newest. A file that the upstream marks as faulty is not found, and at one that
+// lists no files none is. The error is always an *[Error].
 func (p *Provider) FindFile(ctx context.Context, name, purpose string) (id string, found bool, err error) {
 	search := fileSearch{name: name, purpose: purpose}
 	err = p.pages(findPages, func(after string) (Answer, error) {
@@ -87,7 +87,7 @@ func (p *Provider) FindFile(ctx context.Context, name, purpose string) (id strin
 			return err
 		})
 	}, search.take)
-	if err != nil {
+	if err != nil && !lacks(err) {
 		return "", false, err
 	}
 	return search.id, search.id != "", nil
