@@ -22,9 +22,7 @@ func (j *Job) cancel(now Time) (Effects, error) {
 		return Effects{}, Errorf(CodeConflict, "", "Cannot cancel a %s with status '%s'.", j.Kind, j.Status)
 	case j.Kind.OneCall():
 		fx := Effects{Events: []EventType{j.end(Cancelled, now)}}
-		if j.Remote.Job != "" || j.Remote.Making == MakingJob { // the provider is to know
-			j.Due(now)
-		}
+		j.stopRemote(now)
 		return fx, nil
 	case j.Kind == KindTuning:
 		return j.cancelTuning(now)

@@ -18,8 +18,10 @@ const (
 	CodeNotFound     Code = "not_found"
 	CodeModel        Code = "model_not_found"
 	CodePrevious     Code = "previous_response_not_found"
+	CodeContext      Code = "context_length_exceeded"
 	CodeConflict     Code = "conflict" // a settled state: sending it again changes nothing
 	CodeInFlight     Code = "idempotency_key_in_flight"
+	CodeCompleting   Code = "upload_in_flight"
 	CodeKeyReused    Code = "idempotency_key_reused"
 	CodeTooLarge     Code = "request_too_large"
 	CodeUnavailable  Code = "unavailable" // could not be kept now; may work later

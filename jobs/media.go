@@ -171,7 +171,7 @@ func (j *Job) mediaRefused(failed *providers.Error, now Time) (Effects, error) {
 func (j *Job) mediaGivenUp(failed *providers.Error, now Time) (Effects, error) {
 	fx, err := j.generated(nil, failed, now)
 	if err == nil {
-		j.Due(now)
+		j.stopRemote(now)
 	}
 	return fx, err
 }

@@ -99,17 +99,24 @@ func (a *answering) call(ctx context.Context) (responded, providers.Answer, erro
 	if err != nil {
 		return responded{}, answer, err
 	}
-	return a.whole(answer.Body), answer, nil
+	t := a.translator(responses.FirstNumber)
+	t.whole(answer.Body)
+	_, got, err := a.end(t, answer)
+	return got, answer, err
 }
 
-// whole completes the response with an answer that came in one piece.
-func (a *answering) whole(body []byte) responded {
-	if a.provider.SpeaksResponses() {
-		state, object := responses.FromNative(a.object(), body)
-		return responded{Status(state), object}
+// end completes the response with what its translator took. An answer that is none is a failed try, as an answer that is
+// no JSON: the next may be one.
+func (a *answering) end(t translator, answer providers.Answer) ([]responses.Event, responded, error) {
+	events, got, err := t.end(a.object())
+	if err == nil {
+		return events, got, nil
 	}
-	o := responses.FromChat(a.object(), body, NewID)
-	return responded{Status(o.Status), o.JSON()}
+	message := err.Error()
+	if why, ok := errors.AsType[responses.Unreadable](err); ok {
+		message = "The provider's answer " + string(why) + "; try again later."
+	}
+	return nil, got, &providers.Error{Kind: providers.InvalidAnswer, Retry: true, Status: answer.Status, Message: message, Err: err}
 }
 
 // object is the response that waits for its answer, which comes now.

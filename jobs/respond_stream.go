@@ -9,34 +9,39 @@ import (
 	"github.com/ringback/ringback/providers/responses"
 )
 
-// chunks turns what an upstream streams into a response's events, and knows the response at the end.
-type chunks interface {
-	take(c providers.Chunk) []responses.Event
-	// finish gives the last events and the response; false where the stream held none.
-	finish(o responses.Object) ([]responses.Event, responded, bool)
+// transcript is the stream of a response as one attempt writes it.
+//
+// An attempt that follows one which broke off in mid-answer answers anew, from output_index 0. So that clients that add up
+// by output_index can do so too, response.in_progress comes once more before its first event, with the next number and the
+// response as it is without any output. An attempt that says nothing leaves no trace.
+type transcript struct {
+	translator
+	recorder *recorder
+	again    []responses.Event // what goes before the attempt's first event; empty for the first that says anything
 }
 
-type chatChunks struct{ *responses.ChatStream }
-
-func (c chatChunks) take(chunk providers.Chunk) []responses.Event { return c.Push(chunk.Data) }
-
-func (c chatChunks) finish(o responses.Object) ([]responses.Event, responded, bool) {
-	o, last := c.Finish(o)
-	return last, responded{Status(o.Status), o.JSON()}, true
-}
-
-type nativeChunks struct{ *responses.NativeStream }
-
-func (c nativeChunks) take(chunk providers.Chunk) []responses.Event {
-	return c.Push(chunk.Event, chunk.Data)
-}
-
-func (c nativeChunks) finish(o responses.Object) ([]responses.Event, responded, bool) {
-	if c.Final() == nil {
-		return nil, responded{}, false
+// transcript goes on after the last event that was kept, 0 for none. Its recorder must be closed.
+func (a *answering) transcript(ctx context.Context, last int64) *transcript {
+	t := &transcript{recorder: a.recorder(ctx)}
+	next := int64(responses.FirstNumber)
+	if last > 0 {
+		o := a.object()
+		o.Status = responses.InProgress
+		t.again = []responses.Event{responses.Told(last+1, "response.in_progress", o.JSON())}
+		next = last + 2
 	}
-	state, object := responses.FromNative(o, c.Final())
-	return nil, responded{Status(state), object}, true
+	t.translator = a.translator(next)
+	return t
+}
+
+func (t *transcript) take(c providers.Chunk) error { return t.add(t.chunk(c)) }
+
+func (t *transcript) add(events []responses.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	events, t.again = append(t.again, events...), nil
+	return t.recorder.add(events)
 }
 
 // stream makes a call whose answer comes in pieces, and keeps them as they come. It returns when all of them are kept:
@@ -46,82 +51,71 @@ func (a *answering) stream(ctx context.Context) (responded, providers.Answer, er
 	if err != nil {
 		return responded{}, providers.Answer{}, err
 	}
-	said := a.chunks(max(last+1, responses.FirstNumber))
-	told := a.teller(ctx)
-	answer, err := a.provider.Stream(ctx, a.request, func(c providers.Chunk) error { return told.add(said.take(c)) })
+	t := a.transcript(ctx, last)
+	answer, err := a.provider.Stream(ctx, a.request, t.take)
 	var got responded
 	if err == nil {
-		got, err = a.finish(said, told, answer)
+		got, err = a.finish(t, answer)
 	}
-	return got, answer, errors.Join(err, told.close())
+	return got, answer, errors.Join(err, t.recorder.close())
 }
 
-func (a *answering) chunks(next int64) chunks {
-	if a.provider.SpeaksResponses() {
-		return nativeChunks{responses.NewNativeStream(next)}
-	}
-	return chatChunks{responses.NewChatStream(next, NewID)}
-}
-
-func (a *answering) finish(said chunks, told *teller, answer providers.Answer) (responded, error) {
+func (a *answering) finish(t *transcript, answer providers.Answer) (responded, error) {
 	if len(answer.Body) > 0 { // it did not stream after all
-		return a.whole(answer.Body), nil
+		t.whole(answer.Body)
 	}
-	events, got, ok := said.finish(a.object())
-	if !ok {
-		return got, &providers.Error{Kind: providers.InvalidAnswer, Retry: true, Status: answer.Status, Message: "The provider's stream held no response; try again later."}
+	events, got, err := a.end(t.translator, answer)
+	if err != nil {
+		return got, err
 	}
-	return got, told.add(events)
+	return got, t.add(events)
 }
 
-// A set of events is kept when it is tellSize long or its first has waited for tellEvery: one commit serves many words,
+// A set of events is kept when it is recordSize long or its first has waited for recordEvery: one commit serves many words,
 // and nobody waits long for the first.
 const (
-	tellEvery = 50 * time.Millisecond
-	tellSize  = 100
+	recordEvery = 50 * time.Millisecond
+	recordSize  = 100
 )
 
-// teller keeps the events of one attempt in sets, beside the call that makes them.
-type teller struct {
+// recorder keeps the events of one attempt in sets, beside the call that makes them.
+type recorder struct {
 	in    chan []responses.Event
 	ended chan struct{} // closed when run has returned
 	err   error         // why it gave up; read it after ended
 }
 
-// teller begins; close must be called.
-func (a *answering) teller(ctx context.Context) *teller {
-	t := &teller{in: make(chan []responses.Event, tellSize), ended: make(chan struct{})}
+// recorder begins; close must be called.
+func (a *answering) recorder(ctx context.Context) *recorder {
+	r := &recorder{in: make(chan []responses.Event, recordSize), ended: make(chan struct{})}
 	go func() {
-		defer close(t.ended)
-		t.err = t.run(ctx, a)
+		defer close(r.ended)
+		r.err = r.run(ctx, a)
 	}()
-	return t
+	return r
 }
 
 // add hands events over. It waits where more come than can be kept, and fails where nothing can be kept any more.
-func (t *teller) add(events []responses.Event) error {
-	if len(events) == 0 {
-		return nil
-	}
+func (r *recorder) add(events []responses.Event) error {
 	select {
-	case t.in <- events:
+	case r.in <- events:
 		return nil
-	case <-t.ended:
-		return t.err
+	case <-r.ended:
+		return r.err
 	}
 }
 
 // close waits until all events are kept.
-func (t *teller) close() error {
-	close(t.in)
-	<-t.ended
-	return t.err
+func (r *recorder) close() error {
+	close(r.in)
+	<-r.ended
+	return r.err
 }
 
-func (t *teller) run(ctx context.Context, a *answering) error {
+func (r *recorder) run(ctx context.Context, a *answering) error {
 	var last time.Time
-	for first := range t.in {
-		set := t.gather(first, max(0, tellEvery-time.Since(last)))
+	for first := range r.in {
+		set := r.gather(first, max(0, recordEvery-time.Since(last)))
 		if err := a.keep(ctx, set); err != nil {
 			return err
 		}
@@ -131,11 +125,11 @@ func (t *teller) run(ctx context.Context, a *answering) error {
 }
 
 // gather adds what comes within a time.
-func (t *teller) gather(set []responses.Event, within time.Duration) []responses.Event {
+func (r *recorder) gather(set []responses.Event, within time.Duration) []responses.Event {
 	over := time.After(within)
-	for len(set) < tellSize {
+	for len(set) < recordSize {
 		select {
-		case more, open := <-t.in:
+		case more, open := <-r.in:
 			if !open {
 				return set
 			}

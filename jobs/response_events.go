@@ -20,15 +20,35 @@ type ResponseEvent struct {
 	Data      []byte // a JSON object
 }
 
-// eventPage is how many events are read at once.
-const eventPage = 100
+// A page of a stream is so many events and about so many bytes: it is held while its client stalls. One event that is
+// longer is a page of its own.
+const (
+	pageEvents = 100
+	pageBytes  = 1 << 20
+)
+
+// StreamQuery asks for the next events of a response's stream.
+type StreamQuery struct {
+	After  int64 // the number of the last one seen; -1 for none
+	Events int   // at most so many
+	Bytes  int64 // and no more of their data than this, but for a first event that is longer
+}
+
+// StreamLook is what one look at a response's stream finds, all of one moment: where there are events, it has started, and
+// once it has ended, what Events does not show will never be.
+type StreamLook struct {
+	Status    Status
+	StartedAt Time // zero while its work has not begun
+	Events    []ResponseEvent
+}
 
 // lookAgain is how long a reader waits for what another process may have written.
 const lookAgain = time.Second
 
-// ResponseEvents are a page of a response's events after a number, -1 for all. Where there are none yet it waits for
-// them, until the time is up or ctx done. ended says that nothing follows the page. The last event shows the response as
-// polling does; a cancelled one has none, as at OpenAI: its stream just ends.
+// ResponseEvents are a page of a response's events after a number, -1 for all: about 1 MiB, or one that is longer. Where
+// there are none yet it waits for them, until the time is up or ctx done. ended says that nothing follows the page. The
+// last event shows the response as polling does; a cancelled one has none, as at OpenAI: its stream just ends, as that of
+// a deleted one does.
 //
 // Where a first attempt broke off in mid-answer, what it said stays in the stream and the numbers go on with what the
 // next one says: the last event is the one that counts.
@@ -52,67 +72,86 @@ func (s *Service) ResponseEvents(ctx context.Context, ref Ref, after int64, wait
 	}
 }
 
-// eventsAfter reads the row first: once that has ended, all events are there.
+// eventsAfter gives what comes next: the events before the model's first word, what the model says, or the end. The first
+// and the last show the whole response, which is read for them alone.
 func (s *Service) eventsAfter(ctx context.Context, ref Ref, after int64) (page []ResponseEvent, ended bool, err error) {
-	snapshot, err := s.Records.Job(ctx, ref)
+	look, err := s.Records.LookAtStream(ctx, ref, StreamQuery{max(after, responses.NumberInProgress), pageEvents, pageBytes})
+	switch {
+	case err == nil && begins(after, look.StartedAt):
+		page, err = s.began(ctx, ref, after)
+	case err == nil && len(look.Events) == 0 && look.Status.Terminal():
+		page, err = s.finale(ctx, ref, after)
+		ended = true
+	default:
+		page = look.Events
+	}
 	if IsCode(err, CodeNotFound) { // deleted meanwhile
 		return nil, true, nil
 	}
+	return page, ended && err == nil, err
+}
+
+// begins tells whether events before the model's first word come next.
+func begins(after int64, started Time) bool {
+	return after < responses.NumberQueued || after < responses.NumberInProgress && started > 0
+}
+
+// began are the events before the model's first word: created, queued, and in progress once work has begun; as many as make
+// a page, since each shows all that the request said.
+func (s *Service) began(ctx context.Context, ref Ref, after int64) (page []ResponseEvent, err error) {
+	then, err := s.Records.Job(ctx, ref)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	kept, err := s.Records.ResponseEvents(ctx, ref, after, eventPage)
-	if err != nil {
-		return nil, false, err
+	then.Result, then.Errors = nil, nil
+	for n, left := after+1, pageBytes; n <= responses.NumberInProgress && left > 0; n++ {
+		if n == responses.NumberInProgress && then.StartedAt == 0 {
+			break
+		}
+		e := then.beginning(n)
+		page, left = append(page, e), left-len(e.Data)
 	}
-	page = append(snapshot.began(after), kept...)
-	if !snapshot.Status.Terminal() || len(kept) == eventPage {
-		return page, false, nil
+	return page, nil
+}
+
+func (s *Snapshot) beginning(n int64) ResponseEvent {
+	typ := "response.created"
+	switch s.Status = Queued; n {
+	case responses.NumberQueued:
+		typ = "response.queued"
+	case responses.NumberInProgress:
+		typ, s.Status = "response.in_progress", InProgress
 	}
+	return s.responseEvent(responses.Told(n, typ, s.response()))
+}
+
+// finale is the event that shows the response as it ended; none for a cancelled one, and none for who has seen it.
+func (s *Service) finale(ctx context.Context, ref Ref, after int64) ([]ResponseEvent, error) {
 	last, err := s.Records.LastResponseEvent(ctx, ref)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	return append(page, snapshot.finale(last, after)...), true, nil
-}
-
-// began are the events before the model's first word: created, queued, and in progress once work has begun.
-func (s *Snapshot) began(after int64) (events []ResponseEvent) {
-	if after >= responses.NumberInProgress {
-		return nil
-	}
-	then := *s
-	then.Result, then.Errors, then.Status = nil, nil, Queued
-	object := then.response()
-	told := []responses.Event{
-		responses.Told(responses.NumberCreated, "response.created", object),
-		responses.Told(responses.NumberQueued, "response.queued", object),
-	}
-	if s.StartedAt > 0 {
-		then.Status = InProgress
-		told = append(told, responses.Told(responses.NumberInProgress, "response.in_progress", then.response()))
-	}
-	return s.responseEvents(told, after)
-}
-
-// finale is the event that shows the response as it ended; none for a cancelled one.
-func (s *Snapshot) finale(last, after int64) []ResponseEvent {
-	if s.Status == Cancelled {
-		return nil
+	then, err := s.Records.Job(ctx, ref)
+	if err != nil || then.Status == Cancelled {
+		return nil, err
 	}
 	before := int64(responses.NumberQueued)
-	if s.StartedAt > 0 {
+	if then.StartedAt > 0 {
 		before = responses.NumberInProgress
 	}
-	end := responses.Told(max(last, before)+1, string(s.Kind.event(s.Status)), s.response())
-	return s.responseEvents([]responses.Event{end}, after)
+	end := responses.Told(max(last, before)+1, string(then.Kind.event(then.Status)), then.response())
+	return then.responseEvents([]responses.Event{end}, after), nil
 }
 
 func (j *Job) responseEvents(told []responses.Event, after int64) (events []ResponseEvent) {
 	for _, e := range told {
 		if e.N > after {
-			events = append(events, ResponseEvent{ProjectID: j.ProjectID, JobID: j.ID, N: e.N, Type: e.Type, Data: e.Data})
+			events = append(events, j.responseEvent(e))
 		}
 	}
 	return events
+}
+
+func (j *Job) responseEvent(e responses.Event) ResponseEvent {
+	return ResponseEvent{ProjectID: j.ProjectID, JobID: j.ID, N: e.N, Type: e.Type, Data: e.Data}
 }

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -38,8 +39,9 @@ type ResponseRecords interface {
 	// DeleteResponse removes a response with all that was kept of it, but for its events and their deliveries. One that
 	// has not ended is ended first, by end.
 	DeleteResponse(ctx context.Context, ref Ref, end func(*Job) (Effects, error)) (Woken, error)
-	// ResponseEvents reads up to n of the kept events of a response's stream after a number, in their order.
-	ResponseEvents(ctx context.Context, ref Ref, after int64, n int) ([]ResponseEvent, error)
+	// LookAtStream reads where a response stands and the next of its stream's kept events, in their order and all of one
+	// moment. CodeNotFound where there is no stream, or none any more.
+	LookAtStream(ctx context.Context, ref Ref, q StreamQuery) (StreamLook, error)
 	// LastResponseEvent is the number of the last one kept; 0 for none.
 	LastResponseEvent(ctx context.Context, ref Ref) (int64, error)
 }
@@ -62,6 +64,11 @@ func (s *Service) CreateResponse(ctx context.Context, n NewResponse) (Snapshot, 
 	if err := s.checkModel(ctx, n.ProjectID, r.Model); err != nil {
 		return Snapshot{}, err
 	}
+	release, err := s.enterContinued(ctx, r.Previous)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	defer release()
 	body, err := s.continued(ctx, n, r.Previous)
 	if err != nil {
 		return Snapshot{}, err
@@ -91,8 +98,25 @@ func refusedResponse(err error) error {
 	return &Error{Code: Code(p.Code), Param: p.Param, Message: p.Message}
 }
 
-// maxContinued bounds a conversation that is continued again and again, in bytes of its request.
-const maxContinued = 64 << 20
+// continuedAtOnce is how many conversations one process puts together at a time: a short request may stand for a long one.
+const continuedAtOnce = 4
+
+// enterContinued waits until a conversation may be put together, and holds its place until release. Without a previous
+// response there is nothing to wait for.
+func (s *Service) enterContinued(ctx context.Context, previous string) (release func(), err error) {
+	if previous == "" {
+		return func() {}, nil
+	}
+	select {
+	case s.continuing <- struct{}{}:
+		return func() { <-s.continuing }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// defaultBody is Limits.BodyBytes where that is zero.
+const defaultBody = 16 << 20
 
 // continued is the body as it is kept: with the items of the response that it continues, so that it needs no other row
 // any more.
@@ -109,11 +133,15 @@ func (s *Service) continued(ctx context.Context, n NewResponse, previous string)
 	if err != nil {
 		return nil, err
 	}
-	whole := responses.Continue(n.Body, responses.History(body, before.Object()))
-	if len(whole) > maxContinued {
-		return nil, Errorf(CodeTooLarge, "previous_response_id", "This response and those before it are longer than %d bytes. Begin a new conversation.", maxContinued)
+	history := responses.History(body, before.Object())
+	whole := int64(len(n.Body))
+	for _, item := range history {
+		whole += int64(len(item)) + 1
 	}
-	return whole, nil
+	if most := cmp.Or(s.Limits.BodyBytes, defaultBody); whole > most {
+		return nil, Errorf(CodeContext, "previous_response_id", "This request with the conversation before it has %d bytes, and at most %d are accepted (limits.body_bytes). Begin a new conversation: leave 'previous_response_id' out, and put into 'input' what is to be remembered, for example a summary.", whole, most)
+	}
+	return responses.Continue(n.Body, history), nil
 }
 
 // previous reads the response that another one continues. It must have ended: what it will say is not known before.
@@ -164,4 +192,11 @@ func (s *Service) DeleteResponse(ctx context.Context, ref Ref) error {
 	woken.Pass(ctx, s.Waker)
 	s.Watchers.Ring(ref)
 	return nil
+}
+
+// deleted tells whether a job is gone; while nobody can tell it is not.
+func (r *Runner) deleted(ctx context.Context, j Job) bool {
+	states, err := r.Store.Statuses(ctx, []Ref{j.Ref()})
+	_, stands := states[j.Ref()]
+	return err == nil && !stands
 }

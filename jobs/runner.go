@@ -123,6 +123,7 @@ func (r *Runner) workJob(ctx context.Context, j Job) {
 		r.insist(ctx, func() error {
 			return r.move(ctx, j, func(now *Job) (Effects, error) { return now.look(At(r.Now())) })
 		})
+	case r.deleted(ctx, j): // meanwhile: nobody wants its outcome
 	default:
 		r.Log.Error("a job's attempt failed; it will be tried again", "job", j.ID, "status", j.Status, "err", err)
 		r.postpone(ctx, j)
@@ -162,9 +163,7 @@ func (j *Job) giveUp(now Time) (Effects, error) {
 		j.Failed = 1
 	}
 	fx := Effects{Events: []EventType{j.end(Failed, now)}, Hush: true}
-	if j.Remote.Job != "" || j.Remote.Making == MakingJob { // its provider is to know
-		j.Due(now)
-	}
+	j.stopRemote(now)
 	return fx, nil
 }
 

@@ -71,6 +71,9 @@ type Limits struct {
 
 	UploadBytes     int64 // bytes of a file that comes in parts
 	UploadPartBytes int64 // bytes of each part
+
+	BodyBytes   int64 // bytes of a request, with the conversation that it continues; zero: 16 MiB
+	AnswerBytes int64 // bytes of one answer of a provider; zero: the stream of an answer is not bounded
 }
 
 // ServiceOptions are the parts a Service works with.
@@ -87,10 +90,14 @@ type ServiceOptions struct {
 // Service is what clients can do: the commands behind the API. What they read, package web reads from the store.
 type Service struct {
 	ServiceOptions
+	continuing chan struct{} // holds one for each conversation that is being put together
+	completing busy          // uploads
 }
 
 // NewService makes a Service.
-func NewService(o ServiceOptions) *Service { return &Service{o} }
+func NewService(o ServiceOptions) *Service {
+	return &Service{ServiceOptions: o, continuing: make(chan struct{}, continuedAtOnce)}
+}
 
 func (s *Service) now() Time { return At(s.Now()) }
 

@@ -28,6 +28,23 @@ func TestAProvidersLogNamesOurIDs(t *testing.T) {
 	require.Nil(t, log[0].Data)
 }
 
+func TestAProvidersLogIsBounded(t *testing.T) {
+	t.Parallel()
+	j := Job{ID: "ftjob-ours"}
+	events := make([]providers.TuningEvent, 1500)
+	for i := range events {
+		events[i] = providers.TuningEvent{ID: "e", Message: "step"}
+	}
+	var log []TuningEvent
+	for range 10 {
+		log = append(log, j.mirror(events, 7)...)
+	}
+	require.Len(t, log, mostLogged+1, "the oldest, and one entry that says that there were more")
+	require.Equal(t, "step", log[mostLogged-1].Message)
+	require.Equal(t, "warn", log[mostLogged].Level)
+	require.Contains(t, log[mostLogged].Message, "10000 entries")
+}
+
 func TestWhatTheProviderGets(t *testing.T) {
 	t.Parallel()
 	j := Job{ID: "ftjob-1", Remote: Remote{TrainingFile: "file-a", ValidationFile: "file-b"}}

@@ -88,7 +88,8 @@ func (u *Upload) open(now Time) error {
 }
 
 // add takes a part. Together they may be longer than declared by one part of the longest kind, since a client that heard
-// no answer sends a part again; no more, so that nobody fills the disk by declaring one byte.
+// no answer sends a part again. So an upload of one byte can hold a part of the longest kind until it expires: what
+// uploads together may hold is bounded by none of this.
 func (u *Upload) add(p *UploadPart, longest int64, now Time) (UploadEffects, error) {
 	if err := u.open(now); err != nil {
 		return UploadEffects{}, err

@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -139,13 +140,19 @@ type UploadEnd struct {
 	Idempotency *Idempotency
 }
 
-// CompleteUpload makes the parts one file. Until that commits the upload is pending, and its parts stay. Of two at a time
+// CompleteUpload makes the parts one file. Until that commits the upload is pending, and its parts stay. Each completion
+// writes the whole, so there is one at a time of an upload in a process: others are to come back. Of two in two processes
 // one makes the file; the other, if it names the same parts, is answered the same.
 func (s *Service) CompleteUpload(ctx context.Context, n UploadEnd) (UploadSnapshot, error) {
 	sum, err := parseMD5(n.MD5)
 	if err != nil {
 		return UploadSnapshot{}, err
 	}
+	release, entered := s.completing.enter(n.Ref)
+	if !entered {
+		return UploadSnapshot{}, Errorf(CodeCompleting, "", "The upload '%s' is being completed by another request. Send this one again in a moment.", n.ID)
+	}
+	defer release()
 	before, err := s.Records.Upload(ctx, n.Ref)
 	if err != nil {
 		return UploadSnapshot{}, err
@@ -157,6 +164,29 @@ func (s *Service) CompleteUpload(ctx context.Context, n UploadEnd) (UploadSnapsh
 		} // if it has ended meanwhile, its parts went in the middle of this: how it ended is the answer
 	}
 	return s.endUpload(ctx, n, f)
+}
+
+// busy are the rows that this process is at work on; each is entered once at a time. Its zero value is empty.
+type busy struct {
+	mu   sync.Mutex
+	refs map[Ref]struct{}
+}
+
+func (b *busy) enter(ref Ref) (release func(), entered bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, taken := b.refs[ref]; taken {
+		return nil, false
+	}
+	if b.refs == nil {
+		b.refs = map[Ref]struct{}{}
+	}
+	b.refs[ref] = struct{}{}
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.refs, ref)
+	}, true
 }
 
 func (s *Service) pending(ctx context.Context, ref Ref) bool {

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -214,6 +215,7 @@ func TestARefusedCompletionLeavesAllAsItWas(t *testing.T) {
 }
 
 // TestOfTwoCompletionsOneMakesTheFile: both have written their bytes before either commits.
+// TestOfTwoCompletionsOneMakesTheFile: they are two processes'.
 func TestOfTwoCompletionsOneMakesTheFile(t *testing.T) {
 	t.Parallel()
 	for name, same := range map[string]bool{"the same parts": true, "another order": false} {
@@ -237,7 +239,10 @@ func TestOfTwoCompletionsOneMakesTheFile(t *testing.T) {
 			var got [2]jobs.UploadSnapshot
 			var errs [2]error
 			for i := range 2 {
-				ended.Go(func() { got[i], errs[i] = d.complete(ref, orders[i]...) })
+				process := jobs.NewService(d.service.ServiceOptions)
+				ended.Go(func() {
+					got[i], errs[i] = process.CompleteUpload(t.Context(), jobs.UploadEnd{Ref: ref, PartIDs: orders[i]})
+				})
 			}
 			ended.Wait()
 			if same {
@@ -257,6 +262,39 @@ func TestOfTwoCompletionsOneMakesTheFile(t *testing.T) {
 	}
 }
 
+// TestACompletionIsWrittenOnceAtATime: who comes beside it is told to come back, and then is answered the same.
+func TestACompletionIsWrittenOnceAtATime(t *testing.T) {
+	t.Parallel()
+	d := newDrop(t)
+	ref, other := d.begin(2), d.begin(2)
+	part, others := d.part(ref, "ab"), d.part(other, "cd")
+	writing, write := make(chan struct{}), make(chan struct{})
+	var puts atomic.Int64
+	d.onPut = func(string) error {
+		if puts.Add(1) == 1 {
+			close(writing)
+			<-write
+		}
+		return nil
+	}
+	var first jobs.UploadSnapshot
+	var ended sync.WaitGroup
+	ended.Go(func() { first, _ = d.complete(ref, part) })
+	<-writing
+	for range 5 {
+		_, err := d.complete(ref, part)
+		require.True(t, jobs.IsCode(err, jobs.CodeCompleting), "%v", err)
+	}
+	require.Equal(t, int64(1), puts.Load())
+	_, err := d.complete(other, others)
+	require.NoError(t, err, "another upload is not held up")
+	close(write)
+	ended.Wait()
+	again, err := d.complete(ref, part)
+	require.NoError(t, err)
+	require.Equal(t, string(first.Object()), string(again.Object()))
+}
+
 // TestAnUploadThatEndsUnderItsCompletion: how it ended is the answer, whatever became of the bytes in the middle.
 func TestAnUploadThatEndsUnderItsCompletion(t *testing.T) {
 	t.Parallel()
@@ -270,7 +308,8 @@ func TestAnUploadThatEndsUnderItsCompletion(t *testing.T) {
 			return err
 		}, "'cancelled'"},
 		{"completed", func(d *drop, ref jobs.Ref, ids []string) error {
-			_, err := d.complete(ref, ids...)
+			another := jobs.NewService(d.service.ServiceOptions) // process
+			_, err := another.CompleteUpload(d.t.Context(), jobs.UploadEnd{Ref: ref, PartIDs: ids})
 			return err
 		}, ""},
 		{"expired", func(d *drop, _ jobs.Ref, _ []string) error {

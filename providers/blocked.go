@@ -8,10 +8,15 @@ import (
 // When to ask again: shortly before the caller's turn would come, were the line to
 // move on as it did. All come back in order, and not together. As long as nobody's
 // turn came no pace is known; then it is the later the more wait for each slot.
+// A slot must not lie idle for long where the line moves faster than it did, so
+// nobody stays away for more than 10 s, unless more than 200 a second would come
+// back only to be sent away, and then for a minute.
 const (
 	comeBack      = time.Second
 	comeBackEach  = 100 * time.Millisecond
 	comeBackMax   = 10 * time.Second
+	comeBackLast  = time.Minute
+	comeBackLoad  = 200 // a second
 	comeBackLeast = 250 * time.Millisecond
 	comeBackEarly = time.Second
 )
@@ -79,23 +84,29 @@ func (l *Limiter) blocked() (string, time.Time) {
 	return reason, until
 }
 
-// busy is the error for a caller that gets no slot.
+// busy is the error for a caller that gets no slot, whose place is kept.
 func (l *Limiter) busy(turn Turn) *BusyError {
 	reason, until := l.blocked()
-	if now := l.now(); until.IsZero() || l.line.waiting > 0 {
-		until = later(until, now.Add(l.comeBack(turn, now)))
+	now := l.now()
+	place := l.place(turn, now)
+	if until.IsZero() || l.line.waiting > 0 || place > roomLeast {
+		until = later(until, now.Add(l.comeBack(place, now)))
 	}
+	l.absent.send(turn, until)
 	return &BusyError{Until: until, Reason: reason}
 }
 
-func (l *Limiter) comeBack(turn Turn, now time.Time) time.Duration {
-	if l.line.moved.since.IsZero() {
-		each := time.Duration(l.line.waiting) * comeBackEach / time.Duration(l.pace.slots())
-		return min(comeBack+each, comeBackMax)
+func (l *Limiter) comeBack(place int, now time.Time) time.Duration {
+	wait := comeBack + time.Duration(max(l.line.waiting, place-1))*comeBackEach/time.Duration(l.pace.slots())
+	if l.line.moved.known(now) {
+		seconds := float64(place) / l.line.moved.rate(now)
+		wait = max(time.Duration(min(seconds, 2*comeBackLast.Seconds())*1e9)-comeBackEarly, comeBackLeast)
 	}
-	seconds := float64(l.line.place(turn)) / l.line.moved.rate(now)
-	wait := time.Duration(min(seconds, 2*comeBackMax.Seconds()) * 1e9)
-	return min(max(wait-comeBackEarly, comeBackLeast), comeBackMax)
+	longest := min(max(time.Duration(l.absent.n)*time.Second/comeBackLoad, comeBackMax), comeBackLast)
+	if wait >= longest {
+		return jittered(longest, l.pace.rand)
+	}
+	return wait
 }
 
 func later(a, b time.Time) time.Time {

@@ -44,6 +44,9 @@ func (l *Limiter) dispatch() {
 		l.admit(&w.slot)
 		close(w.granted)
 	}
+	if l.absent.n > 0 && l.line.waiting == 0 {
+		l.absent.forget(l.now())
+	}
 	l.setAlarm()
 }
 

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/ringback/ringback/rawjson"
 )
 
@@ -146,6 +148,9 @@ func (p *Provider) shown(answer *Answer) *Answer {
 		if bytes.Contains(answer.Body, secret) {
 			return nil
 		}
+	}
+	if len(p.secrets) > 0 && rawjson.Valid(answer.Body) && p.repeatsKeyIn(gjson.ParseBytes(answer.Body)) {
+		return nil // in another spelling
 	}
 	return answer
 }

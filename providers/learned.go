@@ -7,9 +7,9 @@ const (
 	// high costs a few refusals, and the next one measures; one that is too low
 	// costs minutes.
 	guessLeast = 10
-	// rateLeast bounds what refusals can do: a call a minute goes out, whatever
+	// rateLeast bounds what refusals can do: a call in two minutes goes out, whatever
 	// was measured. An upstream that wants fewer says so by its Retry-After.
-	rateLeast = 1.0 / 60
+	rateLeast = 1.0 / 120
 	// keepUnder is the share of the measured rate at which calls go on.
 	keepUnder = 0.95
 	// A long run of calls without a refusal is evidence for the rate at which they
@@ -20,10 +20,24 @@ const (
 	shortShare = 0.3
 	// tooEarly is how many refusals at a rate that was measured to be fine, more
 	// than there were others, show that they do not depend on the rate. Those after
-	// one or two calls do not count: a limit that fell far gives many of them.
+	// one or two calls count little: a limit that fell far gives many of them. After
+	// each time that learning was given up fewer are enough, but no fewer than two.
 	tooEarly  = 4
+	stillTwo  = 2
+	fewEarly  = 0.25
+	onTime    = 0.25 // what a refusal at a rate above the one measured makes up for
+	trusted   = -1   // from here on earlier doubts are forgotten
 	someCalls = 3
 	distrust  = 30 * time.Second
+	// How the rate grows: see growth.
+	calm        = 30 // seconds
+	calmCalls   = 12
+	provenShare = 0.97
+	growLeast   = 0.003
+	growMore    = 0.001
+	growMost    = 0.1
+	growCalm    = 0.004
+	growCall    = 0.25
 	// learnedFor is how long a learned rate that holds nobody back is kept.
 	learnedFor = time.Minute
 )
@@ -46,10 +60,12 @@ type learned struct {
 	emptied time.Time
 
 	base    float64   // the rate that the last refusal led to; 0 after a guess
-	early   int       // refusals at a rate below the last one measured, less the others
+	early   float64   // refusals at a rate below the last one measured, less the others
 	doubts  int       // times in a row that learning was given up
 	off     time.Time // nothing is learned before
 	peace   float64   // seconds of growth since the last refusal
+	proven  float64   // the rate up to which they were calm
+	quiet   int       // calls that grew the rate since then
 	last    time.Time // when a call was last let out
 	holding bool      // that call would have gone out sooner without the rate
 	held    time.Time // when the rate last held a call back
@@ -129,7 +145,7 @@ func (l *learned) settle(now time.Time) {
 	} else if l.taken >= 1 {
 		l.measure(now)
 	}
-	l.emptied, l.peace, l.last, l.held = time.Time{}, 0, now, now
+	l.emptied, l.peace, l.quiet, l.last, l.held = time.Time{}, 0, 0, now, now
 	if l.paced != nil {
 		l.paced.fill(now)
 		l.paced.level = min(l.paced.level, 1) // after a wait there may be no more than one
@@ -153,59 +169,89 @@ func (l *learned) pace(rate float64, now time.Time) {
 
 func (l *learned) measure(now time.Time) {
 	was, calls := l.paced.rate, l.taken
-	// The half is the mean of what was there of the refused call's allowance.
-	rate := keepUnder * (l.taken + 0.5) / l.emptied.Sub(l.since).Seconds()
+	rate := keepUnder * (l.taken + l.half()) / l.emptied.Sub(l.since).Seconds()
 	switch {
 	case l.guessed:
 	case l.taken >= longRun:
 		rate = max(rate, longShare*was)
+	case !l.calm():
+		rate = max(rate, provenShare*l.proven)
 	default:
 		rate = max(rate, shortShare*was)
 	}
 	rate = max(rateLeast, min(rate, keepUnder*was))
 	l.pace(rate, now)
-	early := was < 0.99*l.base/keepUnder
+	early, first := was < 0.99*l.base/keepUnder, l.guessed
 	l.guessed, l.base = false, rate
-	l.judge(early, calls, now)
+	if !first {
+		l.judge(early, calls, now)
+	}
+}
+
+// half is the mean of what was there of the refused call's allowance. After a run at
+// an even rate the last refusal left as much.
+func (l *learned) half() float64 {
+	if l.calm() {
+		return 0.5
+	}
+	return 0
 }
 
 // judge notices that refusals go on however slow the calls: they may come by
 // chance, for too many calls at once, or for another's calls. A rate would then
-// fall without end and mend nothing, so learning rests for a while.
+// fall without end and mend nothing, so learning rests for a while, and for longer
+// each time until refusals have come at the rate measured before.
 func (l *learned) judge(early bool, calls float64, now time.Time) {
 	switch {
 	case early && calls >= someCalls:
 		l.early++
 	case early:
-	case l.early > 0:
-		l.early--
+		l.early += fewEarly
 	default:
+		l.early = max(l.early-onTime, trusted)
+	}
+	if l.early <= trusted {
 		l.doubts = 0
 	}
-	if l.early >= tooEarly {
+	if l.early >= float64(max(tooEarly-l.doubts, stillTwo)) {
 		l.off = now.Add(distrust << min(l.doubts, 4))
 		l.doubts++
 		l.forget()
 	}
 }
 
-// grow raises the rate if it held this call back: by 0.3 % a second at first,
-// faster after 30 s, so that ten times as much takes about 100 s. A guess grows by
-// 10 % a second. Slow calls count for half a second each, or a few of them would
-// lead to the next refusal.
+// grow raises the rate if it held this call back.
 func (l *learned) grow(now time.Time) {
 	l.paced.fill(now)
-	since := now.Sub(l.last).Seconds()
+	since := now.Sub(l.last)
 	l.last, l.holding = now, l.paced.level < l.paced.size
 	if !l.holding {
 		return
 	}
 	l.held = now
-	step := min(since, 0.5)
-	l.peace += step
-	share := 0.003 + 0.001*max(0, l.peace-30)
-	if l.guessed {
-		share = 0.1
+	past := min(since, l.paced.lasts(2)).Seconds()
+	l.peace += past
+	l.quiet++
+	l.paced.limit(l.paced.rate * (1 + l.growth(past)))
+}
+
+// calm reports whether the rate still grows slowly.
+func (l *learned) calm() bool { return l.peace < calm || l.quiet <= calmCalls }
+
+// growth is the share by which the rate rises for a call, so long after the last
+// one. Near the rate that was refused, for 30 s and 12 calls, it is 0.3 % a second
+// and 0.4 % a call at most: one refusal in so many calls is what looking for more
+// costs. Where nothing is refused there, the limit has risen, and it is more with
+// each second, up to 10 % a second, and 25 % a call where calls are seconds apart:
+// ten times as much takes less than two minutes from a call a second, and from a
+// call a minute twelve minutes for those calls, and five more for any multiple.
+func (l *learned) growth(past float64) float64 {
+	switch {
+	case l.guessed:
+		return min(growMost*past, growCall)
+	case l.calm():
+		l.proven = l.paced.rate
+		return min(growLeast*past, growCalm)
 	}
-	l.paced.limit(l.paced.rate * (1 + share*step))
+	return min(min(growLeast+growMore*(l.peace-calm), growMost)*past, growCall)
 }

@@ -34,6 +34,7 @@ type Limiter struct {
 	settled  float64 // calls in that average
 	inFlight int
 	line     line
+	absent   absent
 	alarm    alarm
 }
 
@@ -86,8 +87,10 @@ type Slot struct {
 }
 
 // Acquire waits for a slot. Where the limiter is known to open later than
-// patience from now it says so at once, otherwise after patience has passed, in
-// both cases with a *[BusyError]; patience of 0 or less takes a slot only if one
+// patience from now, or so many wait already that the caller's turn would come
+// later, it says so at once, otherwise after patience has passed, in each case
+// with a *[BusyError]; who comes back at the time that it names goes before those
+// who come first then; patience of 0 or less takes a slot only if one
 // is free. When ctx ends first, its error is returned. An error leaves nothing
 // behind.
 func (l *Limiter) Acquire(ctx context.Context, turn Turn, patience time.Duration) (*Slot, error) {
@@ -100,10 +103,14 @@ func (l *Limiter) Acquire(ctx context.Context, turn Turn, patience time.Duration
 		if free, _ := l.free(); free {
 			slot := &Slot{}
 			l.admit(slot)
+			if l.absent.n > 0 {
+				l.line.moved.add(l.now())
+				l.arrived(turn)
+			}
 			return slot, nil
 		}
 	}
-	if patience <= 0 || l.opening().Sub(l.now()) > patience {
+	if patience <= 0 || l.opening().Sub(l.now()) > patience || !l.near(turn, patience) {
 		return nil, l.busy(turn)
 	}
 	w := l.line.join(turn)
@@ -113,9 +120,11 @@ func (l *Limiter) Acquire(ctx context.Context, turn Turn, patience time.Duration
 	}
 	if w.waits() {
 		l.line.leave(w)
+		l.line.vain = true
 		l.setAlarm()
 		return nil, l.busy(turn)
 	}
+	l.arrived(turn)
 	return &w.slot, nil
 }
 

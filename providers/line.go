@@ -9,6 +9,7 @@ import "container/list"
 type line struct {
 	waiting  int
 	moved    tally // those whose turn came
+	vain     bool  // somebody's did not within its patience
 	byName   map[string]*projectLine
 	projects list.List // of *projectLine; the front is next
 }
@@ -75,6 +76,19 @@ func (l *line) place(turn Turn) int {
 		ahead = project.waiting
 	}
 	return (ahead + own*jobs) * len(l.byName)
+}
+
+// ofJob is how many wait of the caller's job.
+func (l *line) ofJob(turn Turn) int {
+	project := l.byName[turn.Project]
+	if project == nil {
+		return 0
+	}
+	level := project.levels.byPriority[turn.Priority]
+	if level == nil || level.byName[turn.Job] == nil {
+		return 0
+	}
+	return level.byName[turn.Job].waiters.Len()
 }
 
 func (l *line) project(name string) *projectLine {

@@ -21,6 +21,11 @@ func (t *tally) add(now time.Time) {
 	t.n++
 }
 
+// known reports whether things were counted for a second or longer.
+func (t *tally) known(now time.Time) bool {
+	return t.before > 0 || !t.since.IsZero() && now.Sub(t.since) >= time.Second
+}
+
 // rate is how many a second it were lately.
 func (t *tally) rate(now time.Time) float64 {
 	past := now.Sub(t.since).Seconds()

@@ -1,7 +1,9 @@
 package providers
 
 import (
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -47,14 +49,87 @@ func TestTuningIsReadAsTheProviderShowsIt(t *testing.T) {
 func TestTuningOfAWrongType(t *testing.T) {
 	t.Parallel()
 	for _, field := range []string{
-		`"trained_tokens":"12"`, `"trained_tokens":1.5`, `"seed":1e300`, `"fine_tuned_model":7`, `"fine_tuned_model":"../files"`, `"result_files":"file"`,
-		`"result_files":[7]`, `"result_files":[".."]`, `"hyperparameters":[]`, `"method":"dpo"`, `"status":["running"]`, `"status":null`, `"id":{}`,
+		`"trained_tokens":"12"`, `"trained_tokens":1.5`, `"seed":1e300`, `"seed":"42"`, `"estimated_finish":1795.5`, `"fine_tuned_model":7`,
+		`"fine_tuned_model":"../files"`, `"result_files":"file"`, `"result_files":[7]`, `"result_files":[".."]`, `"hyperparameters":[]`, `"method":"dpo"`, `"id":{}`,
 	} {
-		body := `{` + field + `,"id":"a","status":"running"}`
-		_, err := upstream(t, answer(200, jsonType, body)).Tuning(t.Context(), "a")
-		e := AsError(err)
-		require.NotNil(t, e, field)
-		require.Equal(t, InvalidAnswer, e.Kind, field)
+		got, err := upstream(t, answer(200, jsonType, `{`+field+`,"id":"a","status":"running"}`)).Tuning(t.Context(), "a")
+		require.NoError(t, err, field)
+		require.Equal(t, Tuning{ID: "a", Status: "running"}, got, "%s: what cannot be read hides nothing else", field)
+	}
+	for _, field := range []string{`"status":["running"]`, `"status":null`, `"status":7`} {
+		_, err := upstream(t, answer(200, jsonType, `{`+field+`,"id":"a"}`)).Tuning(t.Context(), "a")
+		require.NotNil(t, AsError(err), field)
+		require.Equal(t, InvalidAnswer, AsError(err).Kind, field)
+	}
+}
+
+// The key that the providers of these tests have is "sk-test-0123456789".
+func TestNoTextOfAFineTuningRepeatsTheKey(t *testing.T) {
+	t.Parallel()
+	const key, hiddenKey = "sk-test-0123456789", `sk-test-01\u00323456789`
+	for _, k := range []string{key, hiddenKey} {
+		object := fmt.Sprintf(`{"id":"a","status":"failed","fine_tuned_model":"ft:%[1]s","hyperparameters":{"%[1]s":1},"method":{"x":["%[1]s"]},
+			"error":{"code":"%[1]s","message":"wrong key: %[1]s.","param":"%[1]s"}}`, k)
+		p := upstream(t, answer(200, jsonType, object))
+		got, err := p.Tuning(t.Context(), "a")
+		require.NoError(t, err)
+		require.Equal(t, Tuning{ID: "a", Status: "failed", ErrorMessage: leftOut}, got)
+		got, err = p.CreateTuning(t.Context(), []byte(createBody))
+		require.NoError(t, err)
+		require.Equal(t, leftOut, got.ErrorMessage)
+
+		list := fmt.Sprintf(`{"data":[{"id":"e","level":"%[1]s","message":"with %[1]s","type":"%[1]s","data":{"a":{"b":"%[1]s"}},
+			"step_number":1,"fine_tuned_model_checkpoint":"%[1]s","metrics":{"%[1]s":1}}]}`, k)
+		p = upstream(t, answer(200, jsonType, list))
+		events, err := p.TuningEvents(t.Context(), "a", "")
+		require.NoError(t, err)
+		require.Equal(t, []TuningEvent{{ID: "e", Message: leftOut}}, events)
+		checkpoints, err := p.TuningCheckpoints(t.Context(), "a")
+		require.NoError(t, err)
+		require.Equal(t, []TuningCheckpoint{{ID: "e", Step: 1}}, checkpoints)
+	}
+}
+
+func TestWhatAProviderSaysIsBounded(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("ü", 10_000)
+	name := strings.Repeat("m", mostModel)
+	object := fmt.Sprintf(`{"id":"a","status":"failed","fine_tuned_model":"%[2]sm","hyperparameters":{"a":"%[1]s"},"method":{"a":"%[1]s"},
+		"result_files":["f%[3]s"],"error":{"code":"%[1]s","message":"%[1]s","param":"%[1]s"}}`, long, name, strings.Repeat(`","f`, 20))
+	got, err := upstream(t, answer(200, jsonType, object)).Tuning(t.Context(), "a")
+	require.NoError(t, err)
+	require.Equal(t, Tuning{
+		ID: "a", Status: "failed", ErrorCode: long[:mostWord], ErrorMessage: long[:mostProse], ErrorParam: long[:mostWord], ResultFiles: got.ResultFiles,
+	}, got)
+	require.Len(t, got.ResultFiles, mostResults)
+	got, err = upstream(t, answer(200, jsonType, fmt.Sprintf(`{"id":"a","status":"succeeded","fine_tuned_model":%q}`, name))).Tuning(t.Context(), "a")
+	require.NoError(t, err)
+	require.Equal(t, name, got.FineTunedModel)
+
+	list := fmt.Sprintf(`{"data":[{"id":"e","level":"%[1]s","message":"%[1]s","type":"%[1]s","data":{"a":"%[1]s"},
+		"step_number":1,"fine_tuned_model_checkpoint":"%[2]sm","metrics":{"a":"%[1]s"}}]}`, long, name)
+	p := upstream(t, answer(200, jsonType, list))
+	events, err := p.TuningEvents(t.Context(), "a", "")
+	require.NoError(t, err)
+	require.Equal(t, []TuningEvent{{ID: "e", Level: long[:mostWord], Message: long[:mostProse], Type: long[:mostWord]}}, events)
+	checkpoints, err := p.TuningCheckpoints(t.Context(), "a")
+	require.NoError(t, err)
+	require.Equal(t, []TuningCheckpoint{{ID: "e", Step: 1}}, checkpoints)
+}
+
+func TestAProviderWithoutTheLists(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{404, 405, 501} {
+		p := upstream(t, answer(status, "text/plain", "no"))
+		events, err := p.TuningEvents(t.Context(), "a", "")
+		require.NoError(t, err)
+		require.Empty(t, events)
+		checkpoints, err := p.TuningCheckpoints(t.Context(), "a")
+		require.NoError(t, err)
+		require.Empty(t, checkpoints)
+		_, found, err := p.FindFile(t.Context(), "name", "fine-tune")
+		require.NoError(t, err)
+		require.False(t, found)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -255,8 +256,9 @@ func TestJSONOfAnotherShape(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{`{}`, `[]`, `7`, `{"data":7}`, `{"data":[7]}`, `{"id":7,"status":"running"}`, `{"id":"../x","status":"running"}`, `{"id":"x`} {
 		for _, tt := range upstreamCalls {
-			if tt.name == "file content" || tt.name == "delete a model" {
-				continue
+			looks := strings.HasPrefix(tt.name, "retrieve") || slices.Contains([]string{"pause", "resume", "cancel"}, tt.name)
+			if tt.name == "file content" || tt.name == "delete a model" || looks && strings.Contains(body, "running") {
+				continue // of a job whose ID is known the state is enough
 			}
 			t.Run(body+"/"+tt.name, func(t *testing.T) {
 				t.Parallel()

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -20,33 +21,50 @@ type Janitor struct {
 
 const (
 	cleanEvery = 10 * time.Minute
+	// spentEvery is how soon what clients have deleted begins to go. While nothing has been, a look costs next to nothing.
+	spentEvery = time.Second
 	// orphanAge is how long bytes without a row are left alone: an upload that is still coming in has none yet.
 	orphanAge = 24 * time.Hour
 	slice     = 1000 // rows that one purge removes at once, so that it never holds the writer for long
 )
 
-// Run cleans every ten minutes until ctx ends.
+// Run cleans every ten minutes until ctx ends; deleted streams go sooner.
 func (j *Janitor) Run(ctx context.Context) {
-	tick := time.NewTicker(cleanEvery)
+	tick, soon := time.NewTicker(cleanEvery), time.NewTicker(spentEvery)
 	defer tick.Stop()
-	for {
-		if _, err := j.runOnce(ctx); err != nil && ctx.Err() == nil {
+	defer soon.Stop()
+	for clean := j.runOnce; ; {
+		if _, err := clean(ctx); err != nil && ctx.Err() == nil {
 			j.Log.Error("cannot clean up; trying again later", "err", err)
 		}
 		select {
 		case <-ctx.Done():
 			return
+		case <-soon.C:
+			clean = j.deletedStreams
 		case <-tick.C:
+			clean = j.runOnce
 		}
 	}
 }
 
-// runOnce gives how many things it removed.
+// runOnce gives how many things it removed. A step that fails keeps none of the others from their work.
 func (j *Janitor) runOnce(ctx context.Context) (n int, err error) {
-	for _, clean := range []func(context.Context) (int, error){j.keys, j.gates, j.expired, j.deleted, j.lapsed, j.parts, j.streams, j.orphans} {
-		for m := 1; m > 0 && err == nil; n += m { // slice by slice, so that others can write in between
-			m, err = clean(ctx)
-		}
+	for _, step := range []func(context.Context) (int, error){
+		j.keys, j.gates, j.expired, j.deleted, j.lapsed, j.parts, j.streams, j.spent, j.orphans,
+	} {
+		m, failed := bySlices(ctx, step)
+		n, err = n+m, errors.Join(err, failed)
+	}
+	return n, err
+}
+
+func (j *Janitor) deletedStreams(ctx context.Context) (int, error) { return bySlices(ctx, j.spent) }
+
+// bySlices repeats a step until it finds nothing more: others can write in between.
+func bySlices(ctx context.Context, step func(context.Context) (int, error)) (n int, err error) {
+	for m := 1; m > 0 && err == nil; n += m {
+		m, err = step(ctx)
 	}
 	return n, err
 }

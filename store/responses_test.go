@@ -49,8 +49,13 @@ func TestResponseEventsAreKeptForADay(t *testing.T) {
 	require.Equal(t, 2500, d.count(kept, ended.ID))
 
 	d.pass(2 * time.Second)
+	require.Equal(t, 1, must(d.janitor.streams(t.Context()))(t))
+	require.Equal(t, 2500, d.count(kept, ended.ID))
+	_, err := d.LookAtStream(t.Context(), ended, jobs.StreamQuery{Events: 10, Bytes: 1000})
+	require.True(t, jobs.IsCode(err, jobs.CodeNotFound), "nobody reads a stream with a hole: %v", err)
 	d.clean()
 	require.Zero(t, d.count(kept, ended.ID))
+	require.Zero(t, d.count("spent_streams"))
 	require.Equal(t, 2, d.count(kept, running.ID))
 	require.Equal(t, jobs.StreamGone, must(d.Response(t.Context(), ended))(t).Streaming)
 	require.Equal(t, jobs.Streamed, must(d.Response(t.Context(), running))(t).Streaming)
@@ -72,10 +77,13 @@ func TestADeletedResponseLeavesNothing(t *testing.T) {
 	}
 	for _, ref := range []jobs.Ref{ended, running} {
 		must(d.DeleteResponse(t.Context(), ref, cancel))(t)
-		for _, table := range []string{"payloads", "responses", "response_events"} {
+		_, err := d.LookAtStream(t.Context(), ref, jobs.StreamQuery{Events: 10, Bytes: 1000})
+		require.True(t, jobs.IsCode(err, jobs.CodeNotFound), "its events are out of sight at once: %v", err)
+		d.clean()
+		for _, table := range []string{"payloads", "responses", "response_events", "spent_streams"} {
 			require.Zero(t, d.count(""+table+" WHERE job_id = ?", ref.ID), table)
 		}
-		_, err := d.DeleteResponse(t.Context(), ref, cancel)
+		_, err = d.DeleteResponse(t.Context(), ref, cancel)
 		require.True(t, jobs.IsCode(err, jobs.CodeNotFound), "%v", err)
 		require.Equal(t, 1, d.count("events WHERE job_id = ?", ref.ID))
 		require.Equal(t, 1, d.count("deliveries WHERE job_id = ?", ref.ID))

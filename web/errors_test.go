@@ -32,6 +32,8 @@ func TestEachErrorCodeHasItsStatus(t *testing.T) {
 		{jobs.Errorf(jobs.CodeConflict, "", "m"), 409, shown{"m", typeRequest, "", ""}, "x-should-retry", "false"},
 		{jobs.Errorf(jobs.CodeInFlight, "", "m"), 409, shown{"m", typeRequest, "", "idempotency_key_in_flight"}, "x-should-retry", ""},
 		{jobs.Errorf(jobs.CodeInFlight, "", "m"), 409, shown{"m", typeRequest, "", "idempotency_key_in_flight"}, "Retry-After", "1"},
+		{jobs.Errorf(jobs.CodeContext, "a", "m"), 400, shown{"m", typeRequest, "a", "context_length_exceeded"}, "", ""},
+		{jobs.Errorf(jobs.CodeCompleting, "", "m"), 409, shown{"m", typeRequest, "", "upload_in_flight"}, "Retry-After", "1"},
 		{jobs.Errorf(jobs.CodeKeyReused, "", "m"), 422, shown{"m", typeRequest, "", "idempotency_key_reused"}, "", ""},
 		{jobs.Errorf(jobs.CodeTooLarge, "file", "m"), 413, shown{"m", typeRequest, "file", "request_too_large"}, "", ""},
 		{jobs.Errorf(callbacks.CodeExpired, "id", "m"), 410, shown{"m", typeRequest, "id", "expired"}, "", ""},
@@ -70,7 +72,7 @@ func TestEveryDomainCodeIsInTheTable(t *testing.T) {
 	t.Parallel()
 	for _, code := range []jobs.Code{
 		jobs.CodeMissing, jobs.CodeType, jobs.CodeValue, jobs.CodeUnsupported, jobs.CodeInvalid, jobs.CodeNotFound,
-		jobs.CodeModel, jobs.CodeConflict, jobs.CodeInFlight, jobs.CodeKeyReused, jobs.CodeTooLarge,
+		jobs.CodeModel, jobs.CodePrevious, jobs.CodeContext, jobs.CodeConflict, jobs.CodeInFlight, jobs.CodeCompleting, jobs.CodeKeyReused, jobs.CodeTooLarge,
 		jobs.CodeUnavailable, jobs.CodeUnauthorized, jobs.CodeForbidden,
 		codeUnknownField, codeBelow, codeAbove, codeTooLong, codeTooMany, codeLongArray,
 		codeMediaType, codeNoRoute, codeNoMethod, callbacks.CodeExpired, codeLoop, codeStreams, codeInternal,

@@ -94,10 +94,22 @@ func (r *responses) createOnce(c *gin.Context, n jobs.NewResponse, body []byte) 
 	snapshot, err := r.jobs.CreateResponse(c.Request.Context(), n)
 	var replay *jobs.Replay
 	if errors.As(err, &replay) {
-		c.Header(replayHeader, "true")
-		return gjson.GetBytes(replay.Answer, "id").String(), nil
+		return r.replayed(c, gjson.GetBytes(replay.Answer, "id").String())
 	}
 	return snapshot.ID, err
+}
+
+// replayed is the response that a used key has made, while its stream can be read.
+func (r *responses) replayed(c *gin.Context, id string) (string, error) {
+	snapshot, err := r.find(c, jobs.Ref{ProjectID: r.project(c), ID: id})
+	if err != nil {
+		return "", err
+	}
+	if err := watchable(&snapshot); err != nil {
+		return "", err
+	}
+	c.Header(replayHeader, "true")
+	return id, nil
 }
 
 // bind takes Ringback's own keys out of the body. All else is checked by whoever knows what a response is.
@@ -122,13 +134,23 @@ func (r *responses) bind(c *gin.Context, body []byte) (n jobs.NewResponse, strea
 		return n, false, err
 	}
 	n.Body = rawjson.Edit(body, root, func(key string, _ gjson.Result) (string, bool) { return "", !slices.Contains(responseKeys, key) })
-	n.Submission, err = r.readSubmission(c, r.webhooks, own)
-	return n, own["stream"].Type == gjson.True, err
+	if n.Submission, err = r.readSubmission(c, r.webhooks, own); err != nil {
+		return n, false, err
+	}
+	stream = own["stream"].Type == gjson.True
+	if stream && n.RunAt > jobs.At(r.now().Add(streamAhead)) {
+		return n, false, jobs.Errorf(jobs.CodeValue, "stream", "'stream' cannot be true where 'run_at' is more than a minute ahead: nothing would be streamed until then. Create the response without 'stream', and poll it or name a 'webhook'.")
+	}
+	return n, stream, nil
 }
 
-// read finds a response; a job of another kind is none.
-func (r *responses) read(c *gin.Context) (jobs.Snapshot, error) {
-	ref := r.ref(c)
+// streamAhead is how far ahead a response may begin whose stream is to begin now: each holds one of the few places.
+const streamAhead = time.Minute
+
+func (r *responses) read(c *gin.Context) (jobs.Snapshot, error) { return r.find(c, r.ref(c)) }
+
+// find reads a response; a job of another kind is none.
+func (r *responses) find(c *gin.Context, ref jobs.Ref) (jobs.Snapshot, error) {
 	if !storable(ref.ID) {
 		return jobs.Snapshot{}, noResponse(ref.ID)
 	}

@@ -3,6 +3,8 @@ package web
 import (
 	"bufio"
 	"context"
+	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -300,6 +302,7 @@ func TestResponseStreamsAreBounded(t *testing.T) {
 	for _, a := range []answer{h.get("/v1/responses/resp_1?stream=true"), h.post("/v1/responses", askResponse+`,"stream":true}`)} {
 		require.Equal(t, http.StatusTooManyRequests, a.status)
 		require.Equal(t, "too_many_streams", failure(t, a).Code)
+		require.Contains(t, failure(t, a).Message, "create or fetch a response without 'stream', then poll it")
 	}
 	require.Len(t, r.created, 1, "nothing is created that could not be watched")
 	leave()
@@ -307,11 +310,54 @@ func TestResponseStreamsAreBounded(t *testing.T) {
 	require.Eventually(t, func() bool { return len(h.web.streams) == 0 }, 10*time.Second, time.Millisecond)
 }
 
-func TestResponseStreamEndsWithTheServer(t *testing.T) {
+// TestResponseStreamIsCutOffByShutdown: whoever reads an orderly end takes it for the response's.
+func TestResponseStreamIsCutOffByShutdown(t *testing.T) {
 	t.Parallel()
-	h, _ := respond(t)
+	h, r := respond(t)
 	_, lines, _ := h.watch("POST", "/v1/responses", askResponse+`,"stream":true}`)
+	r.say(false, "a")
+	requireLines(t, lines, "event: a", `data: {"n":0}`, "")
 	h.web.EndWaits()
 	require.False(t, lines.Scan())
-	require.NoError(t, lines.Err(), "it ends in order")
+	require.ErrorIs(t, lines.Err(), io.ErrUnexpectedEOF)
+	require.Eventually(t, func() bool { return len(h.web.streams) == 0 }, 10*time.Second, time.Millisecond, "its place is free again")
+}
+
+// TestResponseStreamIsReplayedWhileItCanBeRead: a key whose response is deleted, or whose stream is kept no more, says so.
+func TestResponseStreamIsReplayedWhileItCanBeRead(t *testing.T) {
+	t.Parallel()
+	h, r := respond(t)
+	r.say(true, "a")
+	create := func() answer {
+		return h.do("POST", "/v1/responses", askResponse+`,"stream":true}`, "Idempotency-Key", "k")
+	}
+	require.Equal(t, http.StatusOK, create().status)
+	r.streamed = jobs.StreamGone
+	a := create()
+	require.Equal(t, http.StatusBadRequest, a.status)
+	require.Contains(t, failure(t, a).Message, "24 hours")
+	h.records.mu.Lock()
+	h.records.jobs = nil
+	h.records.mu.Unlock()
+	a = create()
+	require.Equal(t, http.StatusNotFound, a.status)
+	require.Contains(t, failure(t, a).Message, "resp_1")
+	require.Empty(t, h.web.streams)
+}
+
+// TestResponseStreamBeginsSoon: one that is planned for later would hold a place until then.
+func TestResponseStreamBeginsSoon(t *testing.T) {
+	t.Parallel()
+	h, r := respond(t, func(o *Options) { o.Now = fixedNow })
+	at := func(d time.Duration) string {
+		return askResponse + fmt.Sprintf(`,"stream":true,"run_at":%d}`, fixedNow().Add(d).Unix())
+	}
+	r.say(true, "a")
+	a := h.post("/v1/responses", at(61*time.Second))
+	require.Equal(t, http.StatusBadRequest, a.status, a.body)
+	require.Equal(t, "stream", failure(t, a).Param)
+	require.Contains(t, failure(t, a).Message, "without 'stream'")
+	require.Empty(t, r.created)
+	require.Equal(t, http.StatusOK, h.post("/v1/responses", at(59*time.Second)).status)
+	require.Equal(t, http.StatusOK, h.post("/v1/responses", strings.Replace(at(time.Hour), `"stream":true`, `"stream":false`, 1)).status)
 }

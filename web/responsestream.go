@@ -68,11 +68,8 @@ func readStream(c *gin.Context, said gjson.Result) (bool, error) {
 
 // watch streams a response to a client that comes back, or comes later.
 func (r *responses) watch(c *gin.Context, s *jobs.Snapshot, after int64) error {
-	switch s.Response.Streaming {
-	case jobs.NotStreamed:
-		return jobs.Errorf(jobs.CodeInvalid, "stream", "Response with id '%s' was not created with 'stream': true, so it cannot be streamed. Poll it without 'stream'.", s.ID)
-	case jobs.StreamGone:
-		return jobs.Errorf(jobs.CodeInvalid, "stream", "The stream of response '%s' is kept for 24 hours after its end, which have passed. Fetch it without 'stream'.", s.ID)
+	if err := watchable(s); err != nil {
+		return err
 	}
 	leave, err := r.enter()
 	if err != nil {
@@ -82,8 +79,19 @@ func (r *responses) watch(c *gin.Context, s *jobs.Snapshot, after int64) error {
 	return r.follow(c, s.Ref(), after)
 }
 
-// follow sends a response's events until its end, until the client reads no more, or until the server shuts down. Comments
-// in between are rare: some clients count them.
+func watchable(s *jobs.Snapshot) error {
+	switch s.Response.Streaming {
+	case jobs.NotStreamed:
+		return jobs.Errorf(jobs.CodeInvalid, "stream", "Response with id '%s' was not created with 'stream': true, so it cannot be streamed. Poll it without 'stream'.", s.ID)
+	case jobs.StreamGone:
+		return jobs.Errorf(jobs.CodeInvalid, "stream", "The stream of response '%s' is kept for 24 hours after its end, which have passed. Fetch it without 'stream'.", s.ID)
+	}
+	return nil
+}
+
+// follow sends a response's events until its end, or until the client reads no more. When the server shuts down before
+// that, the answer is cut off: clients take an orderly end for the response's. Comments in between are rare: some clients
+// count them.
 func (r *responses) follow(c *gin.Context, ref jobs.Ref, after int64) error {
 	ctx, release := r.waiting(c)
 	defer release()
@@ -94,7 +102,7 @@ func (r *responses) follow(c *gin.Context, ref jobs.Ref, after int64) error {
 	for out.flush() {
 		page, ended, err := r.jobs.ResponseEvents(ctx, ref, after, r.pace.ping-out.silent())
 		if ctx.Err() != nil {
-			return nil
+			panic(http.ErrAbortHandler)
 		}
 		if err != nil {
 			return err

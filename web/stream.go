@@ -78,7 +78,7 @@ func (s *core) enter() (leave func(), err error) {
 	case s.streams <- struct{}{}:
 		return func() { <-s.streams }, nil
 	default:
-		return nil, jobs.Errorf(codeStreams, "", "%d streams are open, the most that this server takes. Close one that you do not need and try again, or read the same in pages: events with GET /v1/events?after=, results without follow, a response without stream.", cap(s.streams))
+		return nil, jobs.Errorf(codeStreams, "", "%d streams are open, the most that this server takes. Close one that you do not need and try again, or do without: read events in pages with GET /v1/events?after=, results without 'follow', and create or fetch a response without 'stream', then poll it.", cap(s.streams))
 	}
 }
 

@@ -217,6 +217,7 @@ func (a *app) openJobs(context.Context) error {
 		BatchLines: a.cfg.Limits.BatchLines, BatchBytes: int64(a.cfg.Limits.BatchBytes),
 		FileBytes: int64(a.cfg.Limits.FileBytes), ShardLines: a.cfg.Batches.ShardLines,
 		UploadBytes: int64(a.cfg.Limits.UploadBytes), UploadPartBytes: int64(a.cfg.Limits.UploadPartBytes),
+		BodyBytes: int64(a.cfg.Limits.BodyBytes), AnswerBytes: int64(a.cfg.Limits.AnswerBytes),
 	}
 	a.runner = jobs.NewRunner(jobs.RunnerOptions{
 		Store: a.store, Blobs: a.files, Router: a.providers, Waker: a.queue, Watchers: watchers, Limits: limits,

@@ -2,16 +2,15 @@ package responses
 
 import "github.com/tidwall/gjson"
 
-// chatNames are the parameters that chat completions know too, with their names there. Their values are moved.
+// chatNames are the parameters that chat completions know too, with their names there. Their values are moved. metadata
+// is not among them: it is kept here, and an upstream that keeps no completions refuses it, as OpenAI's own does.
 var chatNames = [][2]string{
-	{"parallel_tool_calls", "parallel_tool_calls"},
 	{"max_output_tokens", "max_completion_tokens"},
 	{"reasoning.effort", "reasoning_effort"},
 	{"text.verbosity", "verbosity"},
 	{"temperature", "temperature"},
 	{"top_p", "top_p"},
 	{"user", "user"},
-	{"metadata", "metadata"},
 	{"service_tier", "service_tier"},
 	{"prompt_cache_key", "prompt_cache_key"},
 	{"safety_identifier", "safety_identifier"},
@@ -25,6 +24,9 @@ func Chat(body []byte, stream bool) ([]byte, error) {
 	r := &Request{members: members(root)}
 	if given(r.members["prompt"]) {
 		return nil, untranslatable("prompt", "Prompt templates are")
+	}
+	if p := oneAnswer(root); p != nil {
+		return nil, p
 	}
 	messages, p := r.messages()
 	if p != nil {
@@ -43,6 +45,18 @@ func Chat(body []byte, stream bool) ([]byte, error) {
 		out = extend(out, []byte(`"stream":true,"stream_options":{"include_usage":true}`))
 	}
 	return out, nil
+}
+
+// oneAnswer refuses n, which responses do not know and chat completions do: all answers but the first would be paid for
+// and lost.
+func oneAnswer(root gjson.Result) (p *Problem) {
+	root.ForEach(func(key, n gjson.Result) bool {
+		if key.String() == "n" && given(n) && n.Raw != "1" {
+			p = problem(codeUnsupported, "n", "Unsupported parameter: 'n'. A response has one answer. Leave 'n' out, and create as many responses as you want answers.")
+		}
+		return p == nil
+	})
+	return p
 }
 
 // untranslatable refuses what chat completions have no word for.

@@ -8,9 +8,6 @@ import (
 	"github.com/ringback/ringback/rawjson"
 )
 
-// maxCalls bounds how many functions one answer may call: each is kept while the stream runs.
-const maxCalls = 1024
-
 // ChatStream turns the chunks of a chat completion into a response's events, and puts the response together. Thoughts that
 // some providers stream beside the answer are left out: a chat completion has no place for them.
 type ChatStream struct {
@@ -18,7 +15,10 @@ type ChatStream struct {
 	id      NewID
 	items   []*output
 	message *output
-	calls   map[int64]*output // by their index in the chat
+	calls   calls
+	whole   bool       // it came in one piece
+	spoke   bool       // there was a message, or a piece of one
+	spoiled Unreadable // why no answer can come of it any more; empty while one can
 
 	model  string
 	tier   string
@@ -28,15 +28,23 @@ type ChatStream struct {
 
 // NewChatStream begins with an event's number.
 func NewChatStream(next int64, id NewID) *ChatStream {
-	return &ChatStream{sequence: sequence{next: next}, id: id, calls: map[int64]*output{}}
+	return &ChatStream{sequence: sequence{next: next}, id: id, calls: calls{at: map[int64]*output{}}}
 }
 
-// FromChat completes a response with a chat completion's body.
-func FromChat(o Object, body []byte, id NewID) Object {
+// FromChat completes a response with a chat completion's body. The error is [Unreadable].
+func FromChat(o Object, body []byte, id NewID) (Object, error) {
 	s := NewChatStream(FirstNumber, id)
-	s.push(gjson.ParseBytes(body), "message")
-	o, _ = s.Finish(o)
-	return o
+	s.Whole(body)
+	o, _, err := s.Finish(o)
+	return o, err
+}
+
+// Whole takes a chat completion that came in one piece, in the place of all chunks. Finish gives its events.
+func (s *ChatStream) Whole(body []byte) {
+	s.whole = true
+	if rawjson.Valid(body) {
+		s.push(gjson.ParseBytes(body), "message")
+	}
 }
 
 // Push takes a chunk's data and gives the events that it makes. What is no JSON, like the closing [DONE], makes none.
@@ -57,33 +65,67 @@ func (s *ChatStream) push(v gjson.Result, key string) {
 	if usage := v.Get("usage"); usage.IsObject() {
 		s.usage = chatUsage(usage)
 	}
-	choice := v.Get("choices.0")
-	if choice.Get("index").Int() != 0 {
-		return // one answer is what a response has
-	}
-	s.say(choice.Get(key), choice.Get("logprobs.content"))
-	s.refuse(choice.Get(key + ".refusal"))
-	for i, call := range choice.Get(key + ".tool_calls").Array() {
+	choice := firstChoice(v.Get("choices"))
+	message := choice.Get(key)
+	s.spoke = s.spoke || s.speaks(message)
+	s.say(message.Get("content"), choice.Get("logprobs.content"))
+	s.refuse(message.Get("refusal"))
+	for i, call := range message.Get("tool_calls").Array() {
 		s.call(i, call)
 	}
+	s.callFunction(message.Get("function_call"))
 	if reason := choice.Get("finish_reason"); reason.Str != "" {
 		s.finish = reason.Str
 	}
 }
 
-// say appends what the assistant said: a text, or with some providers a list of parts.
-func (s *ChatStream) say(delta, logprobs gjson.Result) {
-	content := delta.Get("content")
-	if content.IsArray() {
-		for _, part := range content.Array() {
-			s.saidText(part.Get("text"), gjson.Result{})
+// firstChoice is the choice of index 0, wherever it stands; one without an index counts as that. One answer is what a
+// response has.
+func firstChoice(choices gjson.Result) (found gjson.Result) {
+	for _, choice := range choices.Array() {
+		if index := choice.Get("index"); !given(index) || index.Num == 0 {
+			return choice
 		}
-		return
 	}
-	s.saidText(content, logprobs)
+	return found
 }
 
-func (s *ChatStream) saidText(piece, logprobs gjson.Result) {
+// speaks tells a message from an object that is none. A piece of one may be empty.
+func (s *ChatStream) speaks(message gjson.Result) bool {
+	if !s.whole {
+		return message.IsObject()
+	}
+	has := members(message)
+	for _, name := range []string{"role", "content", "refusal", "tool_calls", "function_call"} {
+		if _, there := has[name]; there {
+			return true
+		}
+	}
+	return false
+}
+
+// spoil says why no answer can come of this; the first reason stays.
+func (s *ChatStream) spoil(why Unreadable) {
+	if s.spoiled == "" {
+		s.spoiled = why
+	}
+}
+
+// say appends what the assistant said: a text, or with some providers a list of parts.
+func (s *ChatStream) say(content, logprobs gjson.Result) {
+	switch {
+	case content.IsArray():
+		for _, part := range content.Array() {
+			s.sayText(part.Get("text"), gjson.Result{})
+		}
+	case given(content) && content.Type != gjson.String:
+		s.spoil("has content that is neither a text nor a list of parts")
+	default:
+		s.sayText(content, logprobs)
+	}
+}
+
+func (s *ChatStream) sayText(piece, logprobs gjson.Result) {
 	if piece.Type != gjson.String || piece.Str == "" {
 		return
 	}
@@ -103,32 +145,6 @@ func (s *ChatStream) refuse(piece gjson.Result) {
 	s.openPart(m, &m.refusal, m.refusalPart)
 	m.refusal.add(piece)
 	s.emit("response.refusal.delta", m.partPlace(&m.refusal)+`,"delta":`+piece.Raw)
-}
-
-// call appends to a function's call. A chunk names it by its index; a whole message by its place.
-func (s *ChatStream) call(place int, v gjson.Result) {
-	index := int64(place)
-	if i := v.Get("index"); i.Type == gjson.Number {
-		index = i.Int()
-	}
-	function := v.Get("function")
-	c, known := s.calls[index]
-	if !known {
-		if len(s.calls) == maxCalls {
-			return
-		}
-		c = &output{id: s.id("fc_"), call: true, callID: v.Get("id").Raw}
-		if v.Get("id").Type != gjson.String {
-			c.callID = quote(s.id("call_"))
-		}
-		c.name.add(function.Get("name"))
-		s.calls[index] = c
-		s.open(c)
-	}
-	if piece := function.Get("arguments"); piece.Type == gjson.String && piece.Str != "" {
-		c.arguments.add(piece)
-		s.emit("response.function_call_arguments.delta", c.place()+`,"delta":`+piece.Raw)
-	}
 }
 
 func (s *ChatStream) openMessage() *output {

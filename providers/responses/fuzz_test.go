@@ -55,6 +55,7 @@ func onlyOurs(keys []string) (found []string) {
 // FuzzChat holds that any chunks make gapless events and a response that are JSON.
 func FuzzChat(f *testing.F) {
 	f.Add(chunk(`{"content":"a"}`, "null") + "\n" + chunk(`{"tool_calls":[{"index":3,"function":{"name":"f"}}],"refusal":"x"}`, `"length"`))
+	f.Add(chunk(`{"tool_calls":[{"id":"a"},{"function":{"arguments":{"x":1},"name":"f"}}],"function_call":{"name":"g"}}`, `"stop"`))
 	f.Add(`{"choices":[{"index":-1,"delta":{"tool_calls":[{"index":1e99}]}}],"usage":{"prompt_tokens":-1}}`)
 	f.Add(`{"model":"\u0000","service_tier":"x","choices":[{"delta":{"content":[{"text":"a"},1]},"logprobs":{"content":[1,"a"]}}]}`)
 	f.Fuzz(func(t *testing.T, chunks string) {
@@ -63,10 +64,13 @@ func FuzzChat(f *testing.F) {
 		for _, c := range strings.Split(chunks, "\n") {
 			events = append(events, s.Push([]byte(c))...)
 			if json.Valid([]byte(c)) {
-				requireJSON(t, responses.FromChat(object(t, question), []byte(c), counter()).JSON())
+				if o, err := responses.FromChat(object(t, question), []byte(c), counter()); err == nil {
+					requireJSON(t, o.JSON())
+				}
 			}
 		}
-		o, last := s.Finish(object(t, question))
+		o, last, err := s.Finish(object(t, question))
+		require.True(t, err == nil || len(last) == 0)
 		requireJSON(t, o.JSON())
 		for i, e := range append(events, last...) {
 			require.Equal(t, int64(3+i), requireJSON(t, e.Data).Get("sequence_number").Int())
@@ -79,20 +83,27 @@ func FuzzNative(f *testing.F) {
 	f.Add("response.output_text.delta", `{"type":"response.output_text.delta","sequence_number":1,"sequence_number":2}`)
 	f.Add("response.completed", `{"response":{"status":"completed","usage":{"input_tokens_details":null},"error":{"code":1}}}`)
 	f.Add("x", `{}`)
+	f.Add("x", `{"output":[{"content":"a"},{"type":"message","content":[{"type":"refusal"},{"type":"output_text","logprobs":null},1]},{"type":"function_call","name":"f"},{"type":"reasoning"},{}]}`)
 	f.Fuzz(func(t *testing.T, name, data string) {
-		s := responses.NewNativeStream(3)
-		for i, e := range append(s.Push(name, []byte(data)), s.Push(name, []byte(data))...) {
+		s := responses.NewNativeStream(3, counter())
+		events := append(s.Push(name, []byte(data)), s.Push(name, []byte(data))...)
+		if _, object, _, err := s.Finish(object(t, question)); err == nil {
+			requireJSON(t, object)
+		}
+		if json.Valid([]byte(data)) {
+			whole := responses.NewNativeStream(int64(3+len(events)), counter())
+			whole.Whole([]byte(data))
+			_, object, retold, err := whole.Finish(object(t, question))
+			if err == nil {
+				requireJSON(t, object)
+			}
+			events = append(events, retold...)
+		}
+		for i, e := range events {
 			v := requireJSON(t, e.Data)
 			require.Equal(t, int64(3+i), v.Get("sequence_number").Int())
 			require.False(t, v.Get("error").Exists())
-		}
-		if s.Final() != nil {
-			_, got := responses.FromNative(object(t, question), s.Final())
-			requireJSON(t, got)
-		}
-		if json.Valid([]byte(data)) {
-			_, got := responses.FromNative(object(t, question), []byte(data))
-			requireJSON(t, got)
+			require.Regexp(t, `^[a-z0-9_.]{1,64}$`, e.Type)
 		}
 	})
 }

@@ -15,7 +15,40 @@ func isInput(name string, v gjson.Result) *Problem {
 	if len(v.Array()) == 0 {
 		return problem(codeValue, name, "Invalid 'input': empty array. Expected an array with minimum length 1.")
 	}
-	return each(name, v, isItem)
+	if p := each(name, v, isItem); p != nil {
+		return p
+	}
+	return haveOwnIDs(name, v)
+}
+
+// haveOwnIDs wants items whose IDs, where they have any, tell them apart: whoever pages through them goes on after one.
+func haveOwnIDs(name string, items gjson.Result) *Problem {
+	seen := map[string]string{}
+	return each(name, items, func(name string, item gjson.Result) (p *Problem) {
+		item.ForEach(func(key, id gjson.Result) bool {
+			if key.String() == "id" && given(id) {
+				p = isOwnID(name+".id", id, seen)
+			}
+			return p == nil
+		})
+		return p
+	})
+}
+
+// isOwnID remembers in seen which parameter has which ID.
+func isOwnID(name string, id gjson.Result, seen map[string]string) *Problem {
+	if p := isText(0)(name, id); p != nil {
+		return p
+	}
+	first, twice := seen[id.Str]
+	switch {
+	case id.Str == "":
+		return problem(codeValue, name, "Invalid '%s': it is empty. Leave it out, or give the item an ID of its own.", name)
+	case twice:
+		return problem(codeValue, name, "Duplicate item: '%s' is '%s', as '%s' is. Give each item an ID of its own, or none.", name, shorten(id.Str), first)
+	}
+	seen[id.Str] = name
+	return nil
 }
 
 // isItem checks messages, whose shape is settled. Items of other types are judged by who gets them.
@@ -136,27 +169,18 @@ func shownContent(content gjson.Result, role string) string {
 	if content.Type == gjson.String {
 		return `[{"type":"input_text","text":` + content.Raw + `}]`
 	}
-	parts := elements(content)
-	for i, part := range parts {
-		parts[i] = shownPart(part)
-	}
-	return string(join(parts))
+	return filled(content, shownPart)
 }
 
 // shownPart adds what a listed part must name: how an image is looked at, what hangs on an output's text.
 func shownPart(part []byte) []byte {
-	has := members(gjson.ParseBytes(part))
-	var defaults [][2]string
-	switch has["type"].Str {
+	switch gjson.GetBytes(part, "type").Str {
 	case "input_image":
-		defaults = [][2]string{{"detail", `"auto"`}}
+		return fill(part, fact{"detail", `"auto"`})
 	case "output_text":
-		defaults = [][2]string{{"annotations", "[]"}, {"logprobs", "[]"}}
-	}
-	for _, d := range defaults {
-		if _, there := has[d[0]]; !there {
-			part = extend(part, member(d[0], d[1]))
-		}
+		return fill(part, fact{"text", `""`}, fact{"annotations", "[]"}, fact{"logprobs", "[]"})
+	case "refusal":
+		return fill(part, fact{"refusal", `""`})
 	}
 	return part
 }

@@ -13,14 +13,21 @@ var relabelled = []string{
 	"instructions", "error",
 }
 
+// neverNull are the members of a response for which OpenAI's document allows no null.
+var neverNull = []string{"model", "output", "tools", "tool_choice", "parallel_tool_calls", "text"}
+
 // FromNative completes a response with an upstream's own response object: it gets our identity and life, and what it
-// lacks of the required members; all other bytes stay as they are. The state is Completed, Incomplete or Failed.
-func FromNative(o Object, body []byte) (state string, object []byte) {
+// lacks of the members that OpenAI's document requires, of its items and its usage too; null counts as lacking where a
+// value is required. All other bytes stay as they are. The state is Completed, Incomplete or Failed. The error is
+// [Unreadable], for a body that is no response or one that has not ended.
+func FromNative(o Object, body []byte, id NewID) (state string, object []byte, err error) {
 	root := gjson.ParseBytes(body)
-	if !root.IsObject() {
-		return o.fail(Failure{ServerError, "The provider's answer was no response."})
+	if err := readable(root); err != nil {
+		return "", nil, err
 	}
-	o.judge(root)
+	if err := o.judge(root); err != nil {
+		return "", nil, err
+	}
 	own := members(gjson.ParseBytes(o.JSON()))
 	out := edit(body, func(key string, value gjson.Result) (string, bool) {
 		switch {
@@ -28,12 +35,16 @@ func FromNative(o Object, body []byte) (state string, object []byte) {
 			return string(member(key, own[key].Raw)), true
 		case key == "output_text":
 			return "", false
+		case slices.Contains(neverNull, key) && !given(value):
+			return string(member(key, own[key].Raw)), true
+		case key == "output":
+			return replaced(key, value, filled(value, func(item []byte) []byte { return wholeItem(item, o.Status, id) })), true
 		case key == "usage":
-			return string(member(key, string(wholeUsage(value)))), true
+			return replaced(key, value, string(wholeUsage(value))), true
 		}
 		return "", true
 	})
-	return o.Status, extend(out, lacking(o, root))
+	return o.Status, extend(out, lacking(o, root)), nil
 }
 
 // lacking are the members of our own rendering that an upstream's response does not have.
@@ -50,14 +61,9 @@ func lacking(o Object, root gjson.Result) []byte {
 	return list[1 : len(list)-1]
 }
 
-func (o Object) fail(f Failure) (state string, object []byte) {
-	o.Status, o.Error = Failed, f
-	return Failed, o.JSON()
-}
-
 // judge takes an upstream's state. One that names none has its state by what it holds; one that says that it is not done
-// yet was not asked to run in the background, and has failed us.
-func (o *Object) judge(root gjson.Result) {
+// yet was not asked to run in the background, and one that was cancelled there was not cancelled by us: both are no answer.
+func (o *Object) judge(root gjson.Result) error {
 	o.Status = root.Get("status").Str
 	switch {
 	case o.Status == "" && root.Get("error").IsObject():
@@ -73,9 +79,9 @@ func (o *Object) judge(root gjson.Result) {
 	case Failed:
 		o.Error = failureIn(root.Get("error"))
 	default:
-		o.Error = Failure{ServerError, "The provider ended its answer in the state '" + shorten(o.Status) + "'."}
-		o.Status = Failed
+		return Unreadable("ended in the state '" + shorten(o.Status) + "'")
 	}
+	return nil
 }
 
 // codes is OpenAI's closed list.

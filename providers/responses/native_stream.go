@@ -2,6 +2,7 @@ package responses
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -12,12 +13,19 @@ import (
 // the response's life there is held back: ours is told by us.
 type NativeStream struct {
 	sequence
-	final   []byte
-	failure Failure
+	id        NewID
+	final     []byte
+	whole     bool // it came in one piece
+	cancelled bool
 }
 
 // NewNativeStream begins with an event's number.
-func NewNativeStream(next int64) *NativeStream { return &NativeStream{sequence: sequence{next: next}} }
+func NewNativeStream(next int64, id NewID) *NativeStream {
+	return &NativeStream{sequence: sequence{next: next}, id: id}
+}
+
+// Whole takes a response that came in one piece, in the place of all events. Finish gives those that it would have had.
+func (s *NativeStream) Whole(body []byte) { s.final, s.whole = body, true }
 
 // Push takes an event's name and data and gives what becomes of it: one event with our number, or none.
 func (s *NativeStream) Push(name string, data []byte) []Event {
@@ -32,16 +40,34 @@ func (s *NativeStream) Push(name string, data []byte) []Event {
 	if typ == "" {
 		typ = name
 	}
-	switch typ {
-	case "response.created", "response.queued", "response.in_progress":
-	case "response.completed", "response.failed", "response.incomplete":
+	switch {
+	case typ == "response.completed", typ == "response.failed", typ == "response.incomplete":
 		s.final = []byte(v.Get("response").Raw)
-	case "error":
-		s.failure = failureIn(v)
+	case typ == "response.cancelled":
+		s.cancelled = true
+	case typ == "error", !isEventType(typ), tellsOfLife(typ, v):
 	default:
 		s.pass(typ, data)
 	}
 	return s.take()
+}
+
+// tellsOfLife tells whether an event is about the whole response: response.created, .queued, .in_progress, and what an
+// upstream may add to them. Events of what the model says have a longer type, or no response.
+func tellsOfLife(typ string, v gjson.Result) bool {
+	moment, ok := strings.CutPrefix(typ, "response.")
+	if !ok || strings.Contains(moment, ".") {
+		return false
+	}
+	return moment == Queued || moment == InProgress || moment == "created" || given(v.Get("response"))
+}
+
+// isEventType knows what the type of an event may be made of: it stands in a line of its own in the stream, where a line's
+// end would begin another event. OpenAI's longest has 43 characters.
+func isEventType(typ string) bool {
+	return typ != "" && len(typ) <= 64 && !strings.ContainsFunc(typ, func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789_.", r)
+	})
 }
 
 // pass gives an event our number. All other bytes stay as they are, but for a member "error".
@@ -69,8 +95,18 @@ func (s *NativeStream) pass(typ string, data []byte) {
 	s.next++
 }
 
-// Final is the upstream's response as its last event showed it; nil where the stream broke off before.
-func (s *NativeStream) Final() []byte { return s.final }
-
-// Failure is what an error event said; its code is empty where there was none.
-func (s *NativeStream) Failure() Failure { return s.failure }
+// Finish completes the response with the upstream's own, as [FromNative]; events are those of an answer that came in one
+// piece. The error is [Unreadable], also for a stream that ended without a response, or with one that was cancelled there.
+func (s *NativeStream) Finish(o Object) (state string, object []byte, events []Event, err error) {
+	switch {
+	case s.cancelled:
+		return "", nil, nil, Unreadable("was cancelled by the provider")
+	case s.final == nil:
+		return "", nil, nil, Unreadable("ended without a response")
+	}
+	state, object, err = FromNative(o, s.final, s.id)
+	if err == nil && s.whole {
+		s.retell(gjson.GetBytes(object, "output").Array())
+	}
+	return state, object, s.take(), err
+}

@@ -23,7 +23,7 @@ type Object struct {
 
 // Failure is why a response failed.
 type Failure struct {
-	Code    string // one of ServerError, RateLimitExceeded and InvalidPrompt
+	Code    string // on OpenAI's closed list, see [Listed]; our own failures are ServerError, RateLimitExceeded or InvalidPrompt
 	Message string
 }
 

@@ -12,7 +12,9 @@ type output struct {
 	refusal  part   // of a message
 	logprobs [][]byte
 
-	callID    string // as JSON
+	shown     bool   // a call of which events have told
+	theirID   string // what the upstream calls it; empty while it has not said
+	callID    string // as JSON: theirs, or one of our own where that came too late; empty until there is one
 	name      text
 	arguments text
 }

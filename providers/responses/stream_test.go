@@ -1,7 +1,6 @@
 package responses_test
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,7 +20,8 @@ func played(t *testing.T, chunks ...string) (responses.Object, []responses.Event
 	for _, c := range chunks {
 		events = append(events, s.Push([]byte(c))...)
 	}
-	o, last := s.Finish(object(t, question))
+	o, last, err := s.Finish(object(t, question))
+	require.NoError(t, err)
 	events = append(events, last...)
 	requireGapless(t, responses.FirstNumber, events)
 	return o, events
@@ -113,13 +113,15 @@ func TestChatStreamSaysNothing(t *testing.T) {
 
 func TestNativeStream(t *testing.T) {
 	t.Parallel()
-	s := responses.NewNativeStream(9)
+	s := responses.NewNativeStream(9, counter())
 	var events []responses.Event
 	for _, e := range [][2]string{
 		{"response.created", `{"type":"response.created","sequence_number":0,"response":{}}`},
 		{"response.in_progress", `{"type":"response.in_progress","sequence_number":1,"response":{}}`},
 		{"response.output_item.added", `{ "type":"response.output_item.added", "sequence_number":2,"item":{"id":"msg_x","big":12345678901234567890},"error":null}`},
 		{"response.new_kind", `{"sequence_number":17,"obfuscation":"zz"}`},
+		{"response.expiring", `{"type":"response.expiring","response":{"status":"expiring"}}`},
+		{"error", `{"type":"error","code":"rate_limit_exceeded"}`},
 		{"response.output_text.delta", `{"type":"response.output_text.delta","delta":"h\u0069"}`},
 		{"", `[DONE]`},
 		{"", `[1]`},
@@ -132,27 +134,15 @@ func TestNativeStream(t *testing.T) {
 	require.Equal(t, []string{"response.output_item.added", "response.new_kind", "response.output_text.delta"}, types(events))
 	require.Equal(t, `{ "type":"response.output_item.added", "sequence_number":9,"item":{"id":"msg_x","big":12345678901234567890}}`, string(events[0].Data))
 	require.Equal(t, `{"sequence_number":10,"obfuscation":"zz","type":"response.new_kind"}`, string(events[1].Data))
-	require.Equal(t, `{"id":"theirs","status":"completed","output":[]}`, string(s.Final()))
-	require.Empty(t, s.Failure())
-}
-
-func TestNativeStreamThatFails(t *testing.T) {
-	t.Parallel()
-	s := responses.NewNativeStream(3)
-	require.Empty(t, s.Push("error", []byte(`{"type":"error","code":"rate_limit_exceeded","message":"slow down","param":null,"sequence_number":4}`)))
-	require.Equal(t, responses.Failure{Code: responses.RateLimitExceeded, Message: "slow down"}, s.Failure())
-	require.Nil(t, s.Final())
+	state, got, last, err := s.Finish(object(t, question))
+	require.NoError(t, err)
+	require.Empty(t, last)
+	require.Equal(t, responses.Completed, state)
+	require.Equal(t, "resp_1", requireJSON(t, got).Get("id").Str)
 }
 
 func TestTold(t *testing.T) {
 	t.Parallel()
 	e := responses.Told(0, "response.created", []byte(`{"id":"resp_1"}`))
 	require.Equal(t, `{"type":"response.created","sequence_number":0,"response":{"id":"resp_1"}}`, string(e.Data))
-}
-
-func TestManyCallsAreBounded(t *testing.T) {
-	t.Parallel()
-	call := `{"id":"c","function":{"name":"f","arguments":"{}"}}`
-	o := responses.FromChat(object(t, question), []byte(chat(`{"tool_calls":[`+strings.Repeat(call+",", 2000)+call+`]}`, "stop")), counter())
-	require.Len(t, requireJSON(t, o.Output).Array(), 1024)
 }

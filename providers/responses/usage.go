@@ -23,40 +23,22 @@ func chatUsage(v gjson.Result) []byte {
 	return append(b, '}')
 }
 
-// wholeUsage adds to a usage the details that OpenAI's document requires and some upstreams leave out.
+// wholeUsage adds to a usage the counts that OpenAI's document requires and some upstreams leave out, or null.
 func wholeUsage(v gjson.Result) []byte {
 	if !v.IsObject() {
 		return []byte("null")
 	}
 	out := edit([]byte(v.Raw), func(key string, value gjson.Result) (string, bool) {
-		switch key {
-		case "input_tokens_details":
-			return string(member(key, withCounts(value, "cached_tokens", "cache_write_tokens"))), true
-		case "output_tokens_details":
-			return string(member(key, withCounts(value, "reasoning_tokens"))), true
+		switch {
+		case !value.IsObject():
+		case key == "input_tokens_details":
+			return replaced(key, value, string(fill([]byte(value.Raw), fact{"cached_tokens", "0"}, fact{"cache_write_tokens", "0"}))), true
+		case key == "output_tokens_details":
+			return replaced(key, value, string(fill([]byte(value.Raw), fact{"reasoning_tokens", "0"}))), true
 		}
 		return "", true
 	})
-	has := members(v)
-	if _, there := has["input_tokens_details"]; !there {
-		out = extend(out, []byte(`"input_tokens_details":{"cached_tokens":0,"cache_write_tokens":0}`))
-	}
-	if _, there := has["output_tokens_details"]; !there {
-		out = extend(out, []byte(`"output_tokens_details":{"reasoning_tokens":0}`))
-	}
-	return out
-}
-
-func withCounts(v gjson.Result, names ...string) string {
-	out := []byte("{}")
-	if v.IsObject() {
-		out = []byte(v.Raw)
-	}
-	has := members(v)
-	for _, name := range names {
-		if _, there := has[name]; !there {
-			out = extend(out, member(name, "0"))
-		}
-	}
-	return string(out)
+	total := strconv.FormatInt(v.Get("input_tokens").Int()+v.Get("output_tokens").Int(), 10)
+	return fill(out, fact{"input_tokens", "0"}, fact{"input_tokens_details", `{"cached_tokens":0,"cache_write_tokens":0}`},
+		fact{"output_tokens", "0"}, fact{"output_tokens_details", `{"reasoning_tokens":0}`}, fact{"total_tokens", total})
 }
