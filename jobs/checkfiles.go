@@ -107,6 +107,10 @@ func (s *exampleScan) run(ctx context.Context, in io.Reader) error {
 			continue
 		}
 		s.examples++
+		if lines.marked && lines.number == 1 { // it goes to the provider as it is
+			s.blame(1, wrong("", "it begins with a byte order mark; save the file as UTF-8 without one"))
+			continue
+		}
 		if f := s.judge(line, lines.number); f != nil {
 			s.blame(lines.number, f)
 		}
@@ -168,7 +172,7 @@ func (s *exampleScan) sameForm(line members, number int64) *fault {
 func (s *exampleScan) wanted() string {
 	looks := map[exampleForm]string{
 		formChat: `{"messages": […]}`, formCompletion: `{"prompt": "…", "completion": "…"}`,
-		formPreference:    `{"input": {"messages": […]}, "preferred_completion": […], "non_preferred_completion": […]}`,
+		formPreference:    `{"input": {"messages": […]}, "preferred_output": […], "non_preferred_output": […]}`,
 		formReinforcement: `{"messages": […], …}`,
 	}
 	var texts []string

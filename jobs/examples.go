@@ -17,7 +17,7 @@ type exampleForm string
 const (
 	formChat          exampleForm = "chat"          // {"messages":[…]}, with something of the assistant to learn
 	formCompletion    exampleForm = "completions"   // {"prompt":"…","completion":"…"}
-	formPreference    exampleForm = "preference"    // {"input":{…},"preferred_completion":[…],"non_preferred_completion":[…]}
+	formPreference    exampleForm = "preference"    // {"input":{…},"preferred_output":[…],"non_preferred_output":[…]}
 	formReinforcement exampleForm = "reinforcement" // {"messages":[…]} and any keys for the grader
 )
 
@@ -37,7 +37,7 @@ func formOf(line members) exampleForm {
 	switch {
 	case line.has("messages"):
 		return formChat
-	case line.has("preferred_completion"), line.has("non_preferred_completion"), line.has("input"):
+	case line.has("input"), line.has(choiceNames[0][0]), line.has(choiceNames[1][0]):
 		return formPreference
 	case line.has("prompt"), line.has("completion"):
 		return formCompletion
@@ -157,13 +157,21 @@ func judgePreference(line members) *fault {
 	if _, f := judgeConversation("input", input); f != nil {
 		return f
 	}
-	for _, key := range []string{"preferred_completion", "non_preferred_completion"} {
-		if f := judgeChoice(key, line[key]); f != nil {
+	names := choiceNames[0]
+	if line.has(choiceNames[1][0]) {
+		names = choiceNames[1]
+	}
+	for _, name := range names {
+		if f := judgeChoice(name, line[name]); f != nil {
 			return f
 		}
 	}
 	return nil
 }
+
+// choiceNames are the names of the two answers that a preference compares: those of OpenAI's guide, and those that its API
+// document had before.
+var choiceNames = [][]string{{"preferred_output", "non_preferred_output"}, {"preferred_completion", "non_preferred_completion"}}
 
 // judgeChoice wants a list with one message of the assistant.
 func judgeChoice(at string, v gjson.Result) *fault {

@@ -15,7 +15,7 @@ import (
 const (
 	chatExample       = `{"messages":[{"role":"system","content":"Be kind."},{"role":"user","content":"How are you?"},{"role":"assistant","content":"Well!"}]}`
 	completionExample = `{"prompt":"One, two,","completion":" three"}`
-	preferenceExample = `{"input":{"messages":[{"role":"user","content":"Hello"}],"tools":[],"parallel_tool_calls":true},"preferred_completion":[{"role":"assistant","content":"Hello!"}],"non_preferred_completion":[{"role":"assistant","content":"What?"}]}`
+	preferenceExample = `{"input":{"messages":[{"role":"user","content":"Hello"}],"tools":[],"parallel_tool_calls":true},"preferred_output":[{"role":"assistant","content":"Hello!"}],"non_preferred_output":[{"role":"assistant","content":"What?"}]}`
 	gradedExample     = `{"messages":[{"role":"user","content":"6 x 7?"}],"answer":42,"hints":{"messages":[]}}`
 )
 
@@ -51,7 +51,7 @@ func TestExamplesThatAreTaken(t *testing.T) {
 		"reinforcement":                   {"reinforcement", repeat(10, gradedExample)},
 		"no final newline":                {"", strings.TrimSuffix(repeat(10, chatExample), "\n")},
 		"CRLF":                            {"", strings.ReplaceAll(repeat(10, chatExample), "\n", "\r\n")},
-		"byte order mark":                 {"", "\ufeff" + repeat(10, chatExample)},
+		"preference, the older names":     {"dpo", strings.ReplaceAll(repeat(10, preferenceExample), "preferred_output", "preferred_completion")},
 		"blank lines":                     {"", "\n \n" + repeat(10, chatExample+"\n\t") + "\n"},
 		"a long line":                     {"", repeat(9, chatExample) + says(`{"role":"user","content":"`+strings.Repeat("x", MaxLine-200)+`"}`)},
 		"a call in place of content":      {"", repeat(9, chatExample) + says(call+`,{"role":"tool","tool_call_id":"c1","content":""}`)},
@@ -73,6 +73,12 @@ func TestExamplesThatAreTaken(t *testing.T) {
 			require.Empty(t, look(t, tc.method, strings.NewReader(tc.input)))
 		})
 	}
+}
+
+// TestAByteOrderMark would go to the provider with the file.
+func TestAByteOrderMark(t *testing.T) {
+	t.Parallel()
+	require.Contains(t, look(t, "", strings.NewReader("\ufeff"+repeat(12, chatExample))), "Line 1: it begins with a byte order mark;")
 }
 
 func TestTooFewExamples(t *testing.T) {
@@ -147,12 +153,12 @@ func TestFaultyExamplesAreNamed(t *testing.T) {
 		"another form":           {"", completionExample, "Line 3: it is a completions example, but line 1 is a chat example; a file must hold examples of one form."},
 		"preference among chats": {"", preferenceExample, "Line 3: it is a preference example, but line 1 is a chat example;"},
 
-		"no input":                {"dpo", `{"preferred_completion":[],"non_preferred_completion":[]}`, "Line 3, input: expected an object, not nothing."},
+		"no input":                {"dpo", `{"preferred_output":[],"non_preferred_output":[]}`, "Line 3, input: expected an object, not nothing."},
 		"input's messages":        {"dpo", prefers(`"role":"user"`, `"role":"x"`), "Line 3, input.messages[0].role: unknown role 'x';"},
-		"nothing preferred":       {"dpo", prefers(`"preferred_completion"`, `"preferred"`), "Line 3, preferred_completion: expected an array with one assistant message, not nothing."},
-		"two preferred":           {"dpo", prefers(`[{"role":"assistant","content":"Hello!"}]`, `[{},{}]`), "Line 3, preferred_completion: expected exactly one assistant message, but there are 2."},
-		"a user preferred":        {"dpo", prefers(`{"role":"assistant","content":"Hello!"}`, `{"role":"user","content":"Hello!"}`), "Line 3, preferred_completion[0].role: expected 'assistant', not 'user'."},
-		"a user is not preferred": {"dpo", prefers(`{"role":"assistant","content":"What?"}`, `{"role":"user","content":"Hello!"}`), "Line 3, non_preferred_completion[0].role: expected 'assistant', not 'user'."},
+		"nothing preferred":       {"dpo", prefers(`"preferred_output"`, `"preferred"`), "Line 3, preferred_output: expected an array with one assistant message, not nothing."},
+		"two preferred":           {"dpo", prefers(`[{"role":"assistant","content":"Hello!"}]`, `[{},{}]`), "Line 3, preferred_output: expected exactly one assistant message, but there are 2."},
+		"a user preferred":        {"dpo", prefers(`{"role":"assistant","content":"Hello!"}`, `{"role":"user","content":"Hello!"}`), "Line 3, preferred_output[0].role: expected 'assistant', not 'user'."},
+		"a user is not preferred": {"dpo", prefers(`{"role":"assistant","content":"What?"}`, `{"role":"user","content":"Hello!"}`), "Line 3, non_preferred_output[0].role: expected 'assistant', not 'user'."},
 		"chat among preferences":  {"dpo", chatExample, "Line 3: it is a chat example, but line 1 is a preference example;"},
 		"graded no messages":      {"reinforcement", `{"messages":[],"answer":1}`, "Line 3, messages: it is empty;"},
 		"graded role":             {"reinforcement", strings.Replace(gradedExample, `"user"`, `"usr"`, 1), "Line 3, messages[0].role: unknown role 'usr';"},

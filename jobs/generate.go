@@ -40,12 +40,13 @@ func (r *Runner) generate(ctx context.Context, j Job) error {
 
 // callOnce makes a generation's one call.
 func (r *Runner) callOnce(ctx context.Context, provider *providers.Provider, j Job) error {
-	body, err := r.Store.Request(ctx, j.Ref())
-	if err != nil {
+	slot, err := r.slot(ctx, provider, j) // before the request is read: what waits takes no room
+	if slot == nil {
 		return err
 	}
-	slot, err := r.slot(ctx, provider, j)
-	if slot == nil {
+	body, err := r.Store.Request(ctx, j.Ref())
+	if err != nil {
+		slot.Release(unmade(), providers.Usage{})
 		return err
 	}
 	answer, err := r.call(ctx, provider, j, body)
@@ -59,6 +60,9 @@ func (r *Runner) callOnce(ctx context.Context, provider *providers.Provider, j J
 	}
 	return r.outcome(ctx, provider, j, answer, failed, outage)
 }
+
+// unmade is how a slot is given back whose call was not made: it says nothing of the provider.
+func unmade() *providers.Error { return &providers.Error{Kind: providers.Canceled} }
 
 // slot takes a slot of the model's limiter. Without one the job has been given back until there may be one.
 func (r *Runner) slot(ctx context.Context, p *providers.Provider, j Job) (*providers.Slot, error) {

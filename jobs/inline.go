@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/tidwall/gjson"
 )
 
 // BatchRequest is one request of a batch that came with its submission, each value as it stood there. All but the body
@@ -49,6 +51,7 @@ type inlineLines struct {
 	requests []BatchRequest
 	path     string
 	n        int // so many are written
+	taken    map[string]bool
 }
 
 func (l *inlineLines) next() ([]byte, error) {
@@ -58,11 +61,27 @@ func (l *inlineLines) next() ([]byte, error) {
 	q := l.requests[l.n]
 	l.n++
 	b := make([]byte, 0, len(q.Body)+len(q.CustomID)+len(l.path)+64)
-	b = append(append(b, `{"custom_id":`...), orText(q.CustomID, fmt.Sprintf("request-%d", l.n))...)
+	b = append(append(b, `{"custom_id":`...), orText(q.CustomID, l.name())...)
 	b = append(append(b, `,"method":`...), orText(q.Method, "POST")...)
 	b = append(append(b, `,"url":`...), orText(q.URL, l.path)...)
 	b = append(append(b, `,"body":`...), q.Body...)
 	return append(inOneLine(b), '}'), nil
+}
+
+// name counts a request that brings no custom_id. Where another one has that name, it goes on until it is its own.
+func (l *inlineLines) name() string {
+	if l.taken == nil {
+		l.taken = map[string]bool{}
+		for _, q := range l.requests {
+			l.taken[gjson.ParseBytes(q.CustomID).String()] = true
+		}
+	}
+	name := fmt.Sprintf("request-%d", l.n)
+	for l.taken[name] {
+		name += "_"
+	}
+	l.taken[name] = true
+	return name
 }
 
 // orText is a value, or a text where it was left out.

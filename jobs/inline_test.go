@@ -38,6 +38,21 @@ func TestInlineRequestsRun(t *testing.T) {
 	require.Equal(t, []string{"request-1", "request-2"}, x.ids(s.OutputFileID))
 }
 
+// TestNamesOfInlineRequests: one without a custom_id gets a name that no other has.
+func TestNamesOfInlineRequests(t *testing.T) {
+	t.Parallel()
+	x := newExchange(t)
+	body := `{"model":"m1","messages":[]}`
+	n := inlined(body, body, body)
+	n.Requests[0].CustomID = json.RawMessage(`"request-2"`)
+	n.Requests[2].CustomID = json.RawMessage(`"request-2_"`)
+	made, err := x.service.CreateBatch(t.Context(), n)
+	require.NoError(t, err)
+	s := x.settle(made.Ref())
+	require.Equal(t, jobs.Completed, s.Status, "%s", s.Object())
+	require.Equal(t, []string{"request-2", "request-2__", "request-2_"}, x.ids(s.OutputFileID))
+}
+
 // TestInlineRequestsAreJudgedAsAFile where their form is right.
 func TestInlineRequestsAreJudgedAsAFile(t *testing.T) {
 	t.Parallel()

@@ -31,6 +31,7 @@ type lineReader struct {
 	long   []byte // holds lines that are longer than the buffer
 	offset int64  // of the next line
 	number int64  // of the last line, from 1
+	marked bool   // the first line began with a byte order mark
 }
 
 func newLineReader(r io.Reader, offset, before int64) *lineReader {
@@ -53,7 +54,7 @@ func (l *lineReader) next() (line []byte, offset int64, err error) {
 	}
 	l.number++
 	if offset == 0 {
-		line = bytes.TrimPrefix(line, byteOrderMark)
+		line, l.marked = bytes.CutPrefix(line, byteOrderMark)
 	}
 	return bytes.TrimSpace(line), offset, nil
 }

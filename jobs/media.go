@@ -40,7 +40,7 @@ func (r *Runner) submitMedia(ctx context.Context, p *providers.Provider, m *prov
 		return err
 	}
 	if _, err = r.announce(ctx, p, &j, MakingJob); err != nil {
-		slot.Release(&providers.Error{Kind: providers.Canceled}, providers.Usage{})
+		slot.Release(unmade(), providers.Usage{})
 		return err
 	}
 	keep, cancel := outliving(ctx, submitting)

@@ -21,15 +21,26 @@ type ResponseStore interface {
 
 // respond makes one attempt at a response's call. A retry is a later due time in its row, as a generation's.
 func (r *Runner) respond(ctx context.Context, j Job) error {
-	a, err := r.answering(ctx, j)
-	if failed := providers.AsError(err); failed != nil {
+	refuse := func(failed *providers.Error) error {
 		return r.settle(ctx, j, func(now *Job) (Effects, error) { return now.generated(nil, failed, At(r.Now())) })
+	}
+	provider, err := r.route(ctx, j.ProjectID, j.Model)
+	if failed := providers.AsError(err); failed != nil {
+		return refuse(failed)
 	}
 	if err != nil {
 		return err
 	}
-	slot, err := r.slot(ctx, a.provider, j)
+	slot, err := r.slot(ctx, provider, j) // before the request is read: what waits takes no room
 	if slot == nil {
+		return err
+	}
+	a, err := r.answering(ctx, provider, j)
+	if err != nil {
+		slot.Release(unmade(), providers.Usage{})
+		if failed := providers.AsError(err); failed != nil {
+			return refuse(failed)
+		}
 		return err
 	}
 	got, answer, err := a.call(ctx)
@@ -39,7 +50,7 @@ func (r *Runner) respond(ctx context.Context, j Job) error {
 	case failed != nil && ctx.Err() != nil:
 		return ctx.Err()
 	case failed != nil:
-		return r.settle(ctx, j, decideGeneration(a.provider, j, failed, outage, r.Now))
+		return r.settle(ctx, j, decideGeneration(provider, j, failed, outage, r.Now))
 	case err != nil:
 		return err
 	}
@@ -62,11 +73,7 @@ type responded struct {
 }
 
 // answering reads what is to be asked. It fails with a *providers.Error where that could never be asked.
-func (r *Runner) answering(ctx context.Context, j Job) (*answering, error) {
-	p, err := r.route(ctx, j.ProjectID, j.Model)
-	if err != nil {
-		return nil, err
-	}
+func (r *Runner) answering(ctx context.Context, p *providers.Provider, j Job) (*answering, error) {
 	facts, err := r.Store.Response(ctx, j.Ref())
 	if err != nil {
 		return nil, err

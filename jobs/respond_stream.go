@@ -114,9 +114,10 @@ func (r *recorder) close() error {
 
 func (r *recorder) run(ctx context.Context, a *answering) error {
 	var last time.Time
+	kept := newKeptEvents(&a.job, a.Limits.AnswerBytes)
 	for first := range r.in {
 		set := r.gather(first, max(0, recordEvery-time.Since(last)))
-		if err := a.keep(ctx, set); err != nil {
+		if err := a.keep(ctx, kept.rows(set)); err != nil {
 			return err
 		}
 		last = time.Now()
@@ -142,8 +143,7 @@ func (r *recorder) gather(set []responses.Event, within time.Duration) []respons
 }
 
 // keep insists, as with any outcome: what was said has been paid for.
-func (a *answering) keep(ctx context.Context, set []responses.Event) error {
-	rows := a.job.responseEvents(set, -1)
+func (a *answering) keep(ctx context.Context, rows []ResponseEvent) error {
 	var err error
 	a.insist(ctx, func() error {
 		err = a.Store.KeepResponseEvents(ctx, a.job, rows)

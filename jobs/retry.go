@@ -17,6 +17,9 @@ type BatchRetry struct {
 // RetryBatch makes a new batch over an ended one's input. It takes the answers that there are over, and runs the other
 // requests only; so its output file holds both. The ended batch stays as it is. A CodeConflict says why that cannot be.
 func (s *Service) RetryBatch(ctx context.Context, ref Ref, n BatchRetry) (Snapshot, error) {
+	if err := s.Records.Replayed(ctx, ref.ProjectID, n.Idempotency); err != nil {
+		return Snapshot{}, err
+	}
 	old, err := s.Records.Job(ctx, ref)
 	if err == nil {
 		err = s.checkRetry(ctx, &old.Job)
@@ -49,6 +52,8 @@ func (s *Service) checkRetry(ctx context.Context, j *Job) error {
 		return NotFound("No batch found with id '%s'.", j.ID)
 	case !j.Status.Terminal():
 		return Errorf(CodeConflict, "", "Cannot retry a batch with status '%s': wait until it has ended, or cancel it.", j.Status)
+	case j.StartedAt == 0 && j.RetryOf != "":
+		return Errorf(CodeConflict, "", "Cannot retry the batch '%s': it ended before any of its requests was run. Retry '%s' again, which has the answers.", j.ID, j.RetryOf)
 	case j.StartedAt == 0:
 		return Errorf(CodeConflict, "", "Cannot retry the batch '%s': it ended before any of its requests was run. Create a new batch instead.", j.ID)
 	case j.Completed >= j.Total:

@@ -18,6 +18,9 @@ type Records interface {
 	// reads it.
 	DeleteFile(ctx context.Context, ref Ref, now Time) (blob string, err error)
 
+	// Replayed answers *Replay where the Idempotency-Key has created already, or CodeKeyReused where something else; nil
+	// where it is new, or nil itself.
+	Replayed(ctx context.Context, project string, idem *Idempotency) error
 	// CreateJob commits a job with its webhook, body, file and events. The answer goes out after it, never before.
 	CreateJob(ctx context.Context, n NewJob) (Woken, error)
 	Job(ctx context.Context, ref Ref) (Snapshot, error)

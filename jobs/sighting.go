@@ -99,7 +99,7 @@ func (j *Job) endedThere(s *sighting, now Time) (fx Effects, err error) {
 	case s.status == Cancelled:
 		fx.Events = []EventType{j.end(Cancelled, now)}
 	case s.status == Failed:
-		fx, err = j.tuningFailed(s.failure(), now)
+		fx, err = j.tuningFailed(s.failure(j), now)
 	case s.now.FineTunedModel == "":
 		fx, err = j.tuningFailed(tuningError{
 			Code: "no_model", Message: "The provider says that the job has succeeded, but names no model. Look for the model at the provider.",
@@ -152,10 +152,10 @@ func (j *Job) told(s *sighting, now Time) (note TuningEvent, ignored bool) {
 }
 
 // failure is why the job failed at its provider.
-func (s *sighting) failure() tuningError {
+func (s *sighting) failure(j *Job) tuningError {
 	return tuningError{
 		Code:    cmp.Or(shorten(s.now.ErrorCode), "provider_failed"),
-		Message: cmp.Or(shorten(s.now.ErrorMessage), "The provider says that the job has failed, and gives no reason."),
+		Message: cmp.Or(shorten(j.ownIDs(s.now.ErrorMessage)), "The provider says that the job has failed, and gives no reason."),
 		Param:   orNull(shorten(s.now.ErrorParam)),
 	}
 }

@@ -146,6 +146,9 @@ type NewGeneration struct {
 
 // CreateGeneration accepts one model call.
 func (s *Service) CreateGeneration(ctx context.Context, n NewGeneration) (Snapshot, error) {
+	if err := s.Records.Replayed(ctx, n.ProjectID, n.Idempotency); err != nil {
+		return Snapshot{}, err
+	}
 	if err := s.checkModel(ctx, n.ProjectID, n.Model); err != nil {
 		return Snapshot{}, err
 	}

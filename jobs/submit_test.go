@@ -22,6 +22,8 @@ func (s *submissions) CreateJob(_ context.Context, n NewJob) (Woken, error) {
 	return Woken{}, nil
 }
 
+func (*submissions) Replayed(context.Context, string, *Idempotency) error { return nil }
+
 type anyRoute struct{}
 
 func (anyRoute) Route(string) (*providers.Provider, error) { return &providers.Provider{}, nil }

@@ -28,6 +28,9 @@ const (
 // CreateTuning accepts a fine-tuning. Its files must be there; what stands in them is looked at later: a bad line makes
 // it failed, with the reason in error, as OpenAI does it.
 func (s *Service) CreateTuning(ctx context.Context, n NewTuning) (Snapshot, error) {
+	if err := s.Records.Replayed(ctx, n.ProjectID, n.Idempotency); err != nil {
+		return Snapshot{}, err
+	}
 	if err := s.checkTuning(ctx, &n); err != nil {
 		return Snapshot{}, err
 	}

@@ -65,7 +65,11 @@ func (j *Job) validated(ix *index, now Time) (Effects, error) {
 
 // index reads the input file in one streaming pass. Of each line only a hash of its custom_id is kept.
 func (r *Runner) index(ctx context.Context, j Job) (*index, error) {
-	f, err := r.Store.File(ctx, Ref{j.ProjectID, j.InputFileID})
+	// A file whose time has passed stays for the jobs that were to read it; one that the client deleted does not.
+	f, err := r.Store.InputFile(ctx, Ref{j.ProjectID, j.InputFileID})
+	if err == nil && f.DeletedAt > 0 {
+		err = NotFound("No such File object: %s", j.InputFileID)
+	}
 	if IsCode(err, CodeNotFound) || (err == nil && f.Purpose != PurposeBatch && f.Purpose != PurposeBatchOutput) {
 		return &index{errs: []LineError{fileError(j.InputFileID, err)}}, nil
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"time"
 
@@ -44,6 +45,28 @@ func (s *Store) useKeySealed(tx *gorm.DB, project string, idem *jobs.Idempotency
 	return s.use(tx, k)
 }
 
+// Replayed looks a key up before anything else is asked: what a first request has made is answered, whatever has become of
+// what it named.
+func (s *Store) Replayed(ctx context.Context, project string, idem *jobs.Idempotency) error {
+	if idem == nil {
+		return nil
+	}
+	var used []idempotencyKey
+	err := s.read(ctx).Where("project_id = ? AND key = ? AND created_at > ?", project, idem.Key, s.now().Add(-keyTTL)).Find(&used).Error
+	if err != nil || len(used) == 0 {
+		return err
+	}
+	return s.repeated(&used[0], idem.Hash)
+}
+
+// repeated is the answer to a key that has been used.
+func (s *Store) repeated(used *idempotencyKey, hash []byte) error {
+	if !bytes.Equal(used.Hash, hash) {
+		return jobs.Errorf(jobs.CodeKeyReused, "", "This Idempotency-Key has been used for another request. Use a new key for a new request.")
+	}
+	return s.answered(used)
+}
+
 func (s *Store) use(tx *gorm.DB, k idempotencyKey) error {
 	var used idempotencyKey
 	err := tx.Where("project_id = ? AND key = ?", k.ProjectID, k.Key).Take(&used).Error
@@ -55,10 +78,8 @@ func (s *Store) use(tx *gorm.DB, k idempotencyKey) error {
 		if err := tx.Where("project_id = ? AND key = ?", k.ProjectID, k.Key).Delete(&idempotencyKey{}).Error; err != nil {
 			return err
 		}
-	case !bytes.Equal(used.Hash, k.Hash):
-		return jobs.Errorf(jobs.CodeKeyReused, "", "This Idempotency-Key has been used for another request. Use a new key for a new request.")
 	default:
-		return s.answered(&used)
+		return s.repeated(&used, k.Hash)
 	}
 	return tx.Create(&k).Error
 }

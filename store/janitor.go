@@ -96,7 +96,7 @@ func (j *Janitor) expired(ctx context.Context) (n int, err error) {
 	err = j.Store.write(ctx, func(tx *gorm.DB) error {
 		now := j.Store.now()
 		var files []jobs.File
-		if err := tx.Where("expires_at > 0 AND expires_at <= ? AND deleted_at = 0", now).Limit(eventSlice).Find(&files).Error; err != nil {
+		if err := tx.Where("expires_at > 0 AND expires_at <= ? AND deleted_at = 0 AND "+unread, now).Limit(eventSlice).Find(&files).Error; err != nil {
 			return err
 		}
 		n = len(files)
@@ -110,10 +110,13 @@ func (j *Janitor) expired(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
-const unreadBlobs = `SELECT blob FROM files WHERE deleted_at > 0 AND blob <> '' AND NOT EXISTS (
+// unread holds for files that no unfinished job reads, or will read at its time.
+const unread = `NOT EXISTS (
 	SELECT 1 FROM jobs WHERE jobs.project_id = files.project_id AND jobs.input_file_id = files.id AND jobs.ended_at = 0) AND NOT EXISTS (
 	SELECT 1 FROM jobs WHERE jobs.project_id = files.project_id AND jobs.validation_file_id = files.id AND jobs.ended_at = 0
-		AND jobs.validation_file_id <> '') LIMIT ?`
+		AND jobs.validation_file_id <> '')`
+
+const unreadBlobs = "SELECT blob FROM files WHERE deleted_at > 0 AND blob <> '' AND " + unread + " LIMIT ?"
 
 // deleted removes the bytes of hidden files that no unfinished job reads any more.
 func (j *Janitor) deleted(ctx context.Context) (int, error) {

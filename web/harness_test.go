@@ -58,7 +58,7 @@ func start(t *testing.T, tweaks ...func(*Options)) *harness {
 
 func (h *harness) service() *jobs.Service {
 	return jobs.NewService(jobs.ServiceOptions{
-		Records: h.records, Blobs: h.blobs, Router: router{}, Waker: deafWaker{}, Watchers: h.watchers,
+		Records: h.records, Blobs: h.blobs, Router: router{h.records}, Waker: deafWaker{}, Watchers: h.watchers,
 		Limits: jobs.Limits{BatchLines: 100, BatchBytes: 1 << 20, FileBytes: 2 << 20},
 		Now:    fixedNow,
 	})

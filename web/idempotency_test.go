@@ -121,3 +121,17 @@ func TestWrongKeysAreRefused(t *testing.T) {
 	}
 	require.Equal(t, http.StatusOK, h.post("/v1/batches", batchBody, "Idempotency-Key", strings.Repeat("k", 255)).status)
 }
+
+// TestAKeyIsAnsweredWhateverHasHappened since: a retry is answered as its first time was, though its model is gone.
+func TestAKeyIsAnsweredWhateverHasHappened(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	body := `{"model":"sim-small","input":"x"}`
+	first := h.post("/v1/generate", body, "Idempotency-Key", "k")
+	require.Equal(t, http.StatusAccepted, first.status, first.body)
+	h.records.gone = true
+	require.Equal(t, http.StatusNotFound, h.post("/v1/generate", body, "Idempotency-Key", "k2").status)
+	again := h.post("/v1/generate", body, "Idempotency-Key", "k")
+	require.Equal(t, first.status, again.status, again.body)
+	require.Equal(t, first.body, again.body)
+}

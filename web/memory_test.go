@@ -39,6 +39,7 @@ type memory struct {
 	models      []jobs.Model
 
 	position int64 // that every job has in the queue
+	gone     bool  // no model is served any more
 }
 
 type kept struct{ hash, answer []byte }
@@ -60,6 +61,18 @@ func (m *memory) use(idem *jobs.Idempotency, answer []byte) error {
 		return &jobs.Replay{Answer: old.answer}
 	}
 	return jobs.Errorf(jobs.CodeKeyReused, "Idempotency-Key", "Another request has used this key.")
+}
+
+func (m *memory) Replayed(_ context.Context, _ string, idem *jobs.Idempotency) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if idem == nil {
+		return nil
+	}
+	if _, used := m.keys[idem.Key]; !used {
+		return nil
+	}
+	return m.use(idem, nil)
 }
 
 func (m *memory) CreateFile(_ context.Context, f jobs.File, idem *jobs.Idempotency) error {
@@ -335,14 +348,15 @@ type brokenDisk struct{}
 func (brokenDisk) Read([]byte) (int, error) { return 0, errors.New("disk: input/output error") }
 
 // router knows the models sim-small and org/model.
-type router struct{}
+// router serves two models, unless the records say that they are gone.
+type router struct{ of *memory }
 
 func (router) Provider(string) (*providers.Provider, bool) { return nil, false }
 
 func (router) Providers() []*providers.Provider { return nil }
 
-func (router) Route(model string) (*providers.Provider, error) {
-	if model == "sim-small" || model == "org/model" {
+func (r router) Route(model string) (*providers.Provider, error) {
+	if (model == "sim-small" || model == "org/model") && (r.of == nil || !r.of.gone) {
 		return nil, nil
 	}
 	return nil, &providers.Error{Kind: providers.NoProvider}

@@ -50,6 +50,11 @@ func (b *batches) bindRetry(c *gin.Context, body []byte) (n jobs.BatchRetry, err
 	if n.CompletionWindow, err = f.text("completion_window"); err != nil {
 		return n, err
 	}
+	for _, name := range []string{"model", "completion_window"} {
+		if v := f.members[name]; v.Type == gjson.String && v.Str == "" {
+			return n, jobs.Errorf(jobs.CodeValue, name, "Invalid value for '%s': it is empty. Leave it out for what the ended batch had.", name)
+		}
+	}
 	n.Submission, err = b.readSubmission(c, b.webhooks, f.members)
 	return n, err
 }

@@ -55,7 +55,7 @@ type bounds struct {
 var hyperparameters = map[string]bounds{
 	"batch_size":               {whole: true, least: 1, most: 256},
 	"n_epochs":                 {whole: true, least: 1, most: 50},
-	"learning_rate_multiplier": {most: math.Inf(1)},
+	"learning_rate_multiplier": {most: math.MaxFloat64},
 	"beta":                     {most: 2},
 	"compute_multiplier":       {above: 1e-5, most: 10},
 	"eval_interval":            {whole: true, least: 1, most: math.MaxInt32},

@@ -63,8 +63,8 @@ func TestATunedModelFitsIntoTheLimit(t *testing.T) {
 
 func TestATunedModelLearnsFromAllForms(t *testing.T) {
 	t.Parallel()
-	preference := strings.Repeat(`{"input":{"messages":[{"role":"user","content":"a"}]},"preferred_completion":[{"role":"assistant","content":"<yes>"}],`+
-		`"non_preferred_completion":[{"role":"assistant","content":"<no>"}]}`+"\n", 10)
+	preference := strings.Repeat(`{"input":{"messages":[{"role":"user","content":"a"}]},"preferred_output":[{"role":"assistant","content":"<yes>"}],`+
+		`"non_preferred_output":[{"role":"assistant","content":"<no>"}]}`+"\n", 10)
 	completion := strings.Repeat(`{"prompt":"a","completion":"<yes>"}`+"\n", 10)
 	parts := strings.Repeat(`{"messages":[{"role":"assistant","content":[{"type":"text","text":"<yes>"}]}]}`+"\n", 10)
 	for name, examples := range map[string]string{"preference": preference, "completion": completion, "parts": parts} {

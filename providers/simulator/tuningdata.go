@@ -73,11 +73,11 @@ func (c *course) add(line []byte) error {
 	}
 	c.examples++
 	answer := ""
-	for _, name := range []string{"messages", "input.messages", "preferred_completion", "non_preferred_completion"} {
+	for _, name := range []string{"messages", "input.messages", "preferred_output", "preferred_completion", "non_preferred_output", "non_preferred_completion"} {
 		example.Get(name).ForEach(func(_, message gjson.Result) bool {
 			text := textOf(message.Get("content"))
 			c.tokens += countTokens(text)
-			if message.Get("role").Str == "assistant" && name != "non_preferred_completion" {
+			if message.Get("role").Str == "assistant" && !strings.HasPrefix(name, "non_") {
 				answer = text
 			}
 			return true
