@@ -69,8 +69,10 @@ func TestTestFireOfEachType(t *testing.T) {
 			require.Equal(t, body.ID, m.Header.Get("webhook-id"))
 			require.NotEmpty(t, body.Data.ID)
 			if s := body.Data.Object.Status; s != nil {
-				require.Contains(t, []string{"validating", "in_progress", "completed", "failed", "expired", "cancelled", "processed", "uploaded",
-					"incomplete", "validating_files", "running", "succeeded"}, *s)
+				require.Contains(t, []string{
+					"validating", "in_progress", "completed", "failed", "expired", "cancelled", "processed", "uploaded",
+					"incomplete", "validating_files", "running", "succeeded",
+				}, *s)
 			}
 		})
 	}

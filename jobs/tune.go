@@ -47,9 +47,6 @@ func (r *Runner) tuner(ctx context.Context, j *Job) (*providers.Provider, error)
 	return nil, &providers.Error{Kind: providers.NoProvider, Retry: true, Message: "The provider '" + j.Remote.Provider + "', which has this job, is no longer configured. Configure it again."}
 }
 
-// longestOutage is how long a job waits for its provider that cannot be reached.
-const longestOutage = 24 * time.Hour
-
 // mostTuningRefusals bounds how often in a row a step is tried: over about a day, where the provider names no longer waits.
 const mostTuningRefusals = 300
 
