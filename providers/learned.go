@@ -113,6 +113,18 @@ func (l *learned) unused() {
 	l.paced.take(-1)
 }
 
+// troubledFor is how long refusals teach no rate after a call that found nobody there:
+// something else than their rate held the calls back, and a rate measured in between
+// would be far too low.
+const troubledFor = 30 * time.Second
+
+// rest has refusals teach no new rate for a while.
+func (l *learned) rest(now time.Time) {
+	if until := now.Add(troubledFor); l.paced == nil && until.After(l.off) {
+		l.off = until
+	}
+}
+
 // refused takes in the first refusal of a flight.
 func (l *learned) refused(now time.Time) {
 	if now.Before(l.off) {

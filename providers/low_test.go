@@ -78,8 +78,8 @@ func TestASteadyLowRateIsRefusedLittle(t *testing.T) {
 // shuts the limiter, a rate may be mistaken for their cause for minutes.
 func TestRefusalsByChanceSlowLittle(t *testing.T) {
 	t.Parallel()
-	for share, least := range map[float64]float64{0.005: 0.75, 0.01: 0.75, 0.03: 0.2} {
-		for _, silent := range []bool{false, true} {
+	for _, share := range []float64{0.005, 0.01, 0.03} {
+		for silent, least := range map[bool]float64{true: 0.5, false: 0.2} {
 			t.Run(fmt.Sprintf("%v, silent %t", share, silent), func(t *testing.T) {
 				t.Parallel()
 				learning, plain := byChance(t, share, silent, true), byChance(t, share, silent, false)

@@ -76,6 +76,7 @@ func (p *pace) learn(era uint64, err *Error) bool {
 // the limiter, and so does each that was let out since the last shut.
 func (p *pace) miss(err *Error, fresh bool) bool {
 	was := p.outage.on()
+	p.learned.rest(p.now())
 	p.outage.count(p.limit)
 	is := p.outage.on()
 	if err.Kind == Overloaded {
