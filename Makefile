@@ -37,7 +37,7 @@ clients:
 	cd clients && go vet ./... && go test ./...
 
 fuzz-short:
-	@scripts/fuzz 3s
+	@scripts/fuzz 2s
 
 fuzz:
 	@scripts/fuzz $(FUZZTIME)
