@@ -217,17 +217,5 @@ func (c *chaos) submission(i int, job chaosJob) (path, body string) {
 // insist sends a submission with its key until it is answered, and gives the job's ID. A test that has given up on it
 // is failed.
 func (c *chaos) insist(path, body, key string) string {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		customer := &client{t: c.t, http: c.s.http, url: *c.url.Load()}
-		a, err := customer.do("POST", path, strings.NewReader(body), "Content-Type", "application/json", "Idempotency-Key", key)
-		switch {
-		case err == nil && a.status/100 == 2:
-			return a.get("id").String()
-		case err == nil && a.status != http.StatusConflict && a.status/100 != 5:
-			c.t.Errorf("%s was answered %d: %s", path, a.status, a.body)
-			return ""
-		}
-	}
-	c.t.Errorf("%s was not answered for %s", path, patience)
-	return ""
+	return insisting(c.t, func() *client { return &client{t: c.t, http: c.s.http, url: *c.url.Load()} }, path, body, key)
 }

@@ -71,13 +71,6 @@ func (p *Provider) newLimiter() *Limiter {
 	}
 }
 
-// Waiting is how many callers wait for a slot.
-func (l *Limiter) Waiting() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.line.waiting
-}
-
 // Slot is the right to make one call. [Slot.Release] must follow.
 type Slot struct {
 	limiter  *Limiter

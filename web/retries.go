@@ -12,24 +12,16 @@ import (
 
 // retry makes a new batch of what an ended one has not answered. Nothing must be said, so there may be no body.
 func (b *batches) retry(c *gin.Context) error {
-	return b.once(c, http.StatusOK, func(k key) ([]byte, error) {
+	return b.submit(c, http.StatusOK, func(body []byte, idem *jobs.Idempotency) ([]byte, error) {
 		if _, err := readKind(c, b.facts, b.ref(c), jobs.KindBatch); err != nil {
-			return nil, err
-		}
-		body, err := b.readBody(c)
-		if err != nil {
 			return nil, err
 		}
 		n, err := b.bindRetry(c, body)
 		if err != nil {
 			return nil, err
 		}
-		n.Idempotency = k.over(body)
-		snapshot, err := b.jobs.RetryBatch(c.Request.Context(), b.ref(c), n)
-		if err != nil {
-			return nil, err
-		}
-		return snapshot.Object(), nil
+		n.Idempotency = idem
+		return objectOf(b.jobs.RetryBatch(c.Request.Context(), b.ref(c), n))
 	})
 }
 
