@@ -22,7 +22,7 @@ test: needs unit race fuzz-short clients
 
 # What the tests need beside Go and a C compiler. As root on Debian it is installed; elsewhere this stops and names it.
 needs:
-	@scripts/needs redis-server:redis-server python3:python3 node:nodejs
+	@scripts/needs redis-server:redis-server 'initdb|/usr/lib/postgresql/*/bin/initdb:postgresql' python3:python3 node:nodejs
 
 unit:
 	go vet ./...

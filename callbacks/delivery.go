@@ -59,6 +59,7 @@ func (d *Delivery) GateRef() jobs.Ref { return jobs.Ref{ProjectID: d.ProjectID, 
 type Claimed struct {
 	Delivery
 	Body     []byte    // the event's frozen bytes
+	Trace    string    // the trace that it goes on, as the event keeps it; empty for none
 	Receiver Receiver  // a one-off as its submission froze it, an endpoint as it stands now
 	ShutAt   jobs.Time // since when its gate has been shut, as the row says; zero while it is open
 	// Broken is why what a POST needs cannot be read: its secret does not open, or its event is gone. Nil when all is

@@ -69,7 +69,7 @@ func (r Rules) reserved(name string) bool {
 		}
 	}
 	switch name {
-	case "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade",
+	case "traceparent", "tracestate", "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade",
 		"expect", "http2-settings", "user-agent":
 		return true
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ringback/ringback/callbacks/signature"
 	"github.com/ringback/ringback/jobs"
+	"github.com/ringback/ringback/telemetry/span"
 )
 
 // defaultTimeout is the deadline of one attempt where nobody names another.
@@ -26,6 +27,7 @@ type PosterOptions struct {
 	Client              *Client
 	Timeout             time.Duration // of one whole attempt; zero for 10 s, at most 30 s
 	BodySignatureHeader string        // empty for signature.DefaultBodyHeader
+	Tracer              *span.Tracer  // tells attempts as spans; nil passes traces on alone
 	Now                 func() time.Time
 }
 
@@ -58,6 +60,8 @@ func (p *Poster) Post(ctx context.Context, c Claimed) Result {
 	ctx, cancel := context.WithTimeout(ctx, min(cmp.Or(c.Receiver.Timeout, p.Timeout), maxTimeout))
 	defer cancel()
 	r := p.begin(&c.Delivery)
+	ctx, told := p.follow(ctx, &c, r.Number)
+	defer told.End()
 	t := newTrace()
 	if req := p.request(t.attach(ctx), c, &r); req != nil {
 		p.exchange(req, t, &r)
@@ -66,6 +70,7 @@ func (p *Poster) Post(ctx context.Context, c Claimed) Result {
 	r.DurationMS = time.Since(t.start).Milliseconds()
 	at := t.progress()
 	r.Timings, r.again = at.timings.json(), at.again
+	tell(told, &r)
 	return r
 }
 
@@ -89,6 +94,7 @@ func (p *Poster) request(ctx context.Context, c Claimed, r *Result) *http.Reques
 		return nil
 	}
 	p.setHeaders(req.Header, c, r.Number)
+	span.From(ctx).Put(req.Header)
 	r.Request = p.shown(req, c)
 	req.GetBody = resend(req.Header, c.Body)
 	return req

@@ -44,9 +44,14 @@ type SenderOptions struct {
 	Concurrency int             // deliveries in hand at the same time, from claim to record; zero for 512
 	PerReceiver int             // of those, behind one gate; zero for 64
 	Stopping    <-chan struct{} // closed when the process begins to stop: nothing more is claimed
+	Lapsed      func() bool     // whether others may have taken this process for dead: nothing is claimed then; nil for never
 	Grace       time.Duration   // how long attempts may go on after that
 	Now         func() time.Time
 	Log         *slog.Logger
+
+	// Attempted hears of each attempt that has ended, by its Outcome and how long it took; nil for nobody. It comes from many
+	// goroutines and must be quick.
+	Attempted func(outcome string, took time.Duration)
 }
 
 // Sender takes deliveries through their five steps: claim, act, decide, record, wake.
@@ -137,7 +142,7 @@ func (s *Sender) stopping(ctx context.Context) bool {
 	case <-s.Stopping:
 		return true
 	default:
-		return ctx.Err() != nil
+		return ctx.Err() != nil || s.Lapsed != nil && s.Lapsed()
 	}
 }
 
@@ -177,9 +182,11 @@ func (s *Sender) expire(ctx context.Context) {
 // and no more would be repeated after a crash.
 func (s *Sender) deliver(ctx context.Context, c Claimed) {
 	defer s.gates.recorded()
+	began := s.Now()
 	r, ok := s.attempt(ctx, c)
 	v := neutral
 	if ok {
+		s.attempted(&r.Attempt, began)
 		v = judge(&c.Delivery, &r.Attempt)
 	}
 	changed, shutAt, openAt := s.gates.ended(c.GateRef(), v, s.Now())

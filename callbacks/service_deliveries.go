@@ -84,7 +84,7 @@ func (s *Service) changeDelivery(ctx context.Context, ref jobs.Ref, change func(
 }
 
 // CodeExpired is the code of what cannot be sent again since its event is no longer kept.
-const CodeExpired jobs.Code = "expired"
+const CodeExpired = jobs.CodeExpired
 
 // retriable says why a delivery cannot be sent again. to is its endpoint; nil for a one-off.
 func (d *Delivery) retriable(to *Endpoint, expired bool) error {

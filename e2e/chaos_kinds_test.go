@@ -1,96 +1,72 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
-	"math/rand/v2"
-	"net/http"
 	"strings"
-	"sync"
-	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
-	"github.com/ringback/ringback/providers/simulator"
+	"github.com/tidwall/gjson"
 )
 
-// kinds are submissions of every sort, with what the end of each is. The upstream makes a fine-tuning or a video in a
-// moment, so that kills fall into each of their steps.
-var kinds = []struct{ name, path, body, ended string }{
-	{"tuning", "/v1/fine_tuning/jobs", `{"model":"sim-small","training_file":%q%s}`, "fine_tuning.job.succeeded"},
-	{"response", "/v1/responses", `{"model":"sim-small","input":"hello?","background":true%s}`, "response.completed"},
-	{"video", "/v1/jobs", `{"kind":"generation","path":"/v1/videos","body":{"model":"sim-small","prompt":"a"}%s}`, "generation.completed"},
-	{"speech", "/v1/jobs", `{"kind":"generation","path":"/v1/audio/speech","body":{"model":"sim-small","voice":"alloy","input":"a b c","response_format":"wav"}%s}`, "generation.completed"},
-	{"stream", "/v1/generate", `{"model":"sim-small","input":"hello?","stream":true%s}`, "generation.completed"},
-	{"inline", "/v1/batches", `{"requests":[{"body":{"model":"sim-small","messages":[{"role":"user","content":"a"}]}}],"endpoint":"/v1/chat/completions","completion_window":"24h"%s}`, "batch.completed"},
+// kind is a sort of submission that customers make in a chaos run.
+type kind struct {
+	name  string
+	every time.Duration // between two submissions of its customer, about
+	path  string
+	body  string // with its mark, then further members
+	ended string // type of its last event
+	lines int    // of a batch with an input file, which takes its ID in place of the mark
 }
 
-// TestChaosOfEveryKind: the server is killed again and again while customers submit jobs of every kind. Each that was
-// accepted ends once and well, its callback arrives, and the provider has made each fine-tuning and each video once.
-func TestChaosOfEveryKind(t *testing.T) {
-	up, setting := startSimulator(t, simulator.Options{TuneTime: 300 * time.Millisecond, MediaTime: 300 * time.Millisecond, TPOT: 2 * time.Millisecond},
-		`, media: [{path: /v1/videos, fetch: "/v1/videos/{id}/content"}]`)
-	hook := startReceiver(t)
-	s := startServer(t, append(openCallbacks(), "simulator.enabled=false", setting, chaosSchedule)...)
-	training := s.upload(http.StatusOK, part{"purpose", "", "fine-tune"}, part{"file", "train.jsonl", examples(12)}).get("id").String()
+// kinds are all sorts. The upstream makes a fine-tuning or a video in a moment, so that kills fall into each of their steps.
+var kinds = []kind{
+	{name: "generation", every: 40 * time.Millisecond, path: "/v1/generate", body: `{"model":"sim-small","input":%q%s}`, ended: "generation.completed"},
+	{name: "stream", every: 200 * time.Millisecond, path: "/v1/generate", body: `{"model":"sim-small","input":%q,"stream":true%s}`, ended: "generation.completed"},
+	{name: "response", every: 100 * time.Millisecond, path: "/v1/responses", body: `{"model":"sim-small","input":%q,"background":true%s}`, ended: "response.completed"},
+	{name: "video", every: 200 * time.Millisecond, path: "/v1/jobs", body: `{"kind":"generation","path":"/v1/videos","body":{"model":"sim-small","prompt":%q}%s}`, ended: "generation.completed"},
+	{name: "speech", every: 200 * time.Millisecond, path: "/v1/jobs", body: `{"kind":"generation","path":"/v1/audio/speech","body":{"model":"sim-small","voice":"alloy","input":%q,"response_format":"wav"}%s}`, ended: "generation.completed"},
+	{name: "inline", every: 200 * time.Millisecond, path: "/v1/batches", body: `{"requests":[{"body":{"model":"sim-small","messages":[{"role":"user","content":%q}]}}],"endpoint":"/v1/chat/completions","completion_window":"24h"%s}`, ended: "batch.completed"},
+	{name: "batch", every: time.Second, path: "/v1/batches", body: `{"input_file_id":%q,"endpoint":"/v1/chat/completions","completion_window":"24h"%s}`, ended: "batch.completed", lines: 300},
+	{name: tuning, every: 300 * time.Millisecond, path: "/v1/fine_tuning/jobs", body: `{"model":"sim-small","training_file":%q%s}`, ended: "fine_tuning.job.succeeded"},
+}
 
-	random, stop := dice(t), make(chan struct{})
-	var mu sync.Mutex
-	url, accepted := s.url, map[string]int{} // by ID: the index of its kind
-	present := func() *client {
-		mu.Lock()
-		defer mu.Unlock()
-		return &client{t: t, http: s.http, url: url}
-	}
-	var customers sync.WaitGroup
-	for n := range len(kinds) {
-		customers.Go(func() {
-			for i := 0; ; i++ {
-				select {
-				case <-stop:
-					return
-				case <-time.After(time.Duration(50+rand.IntN(100)) * time.Millisecond):
-				}
-				body := fmt.Sprintf(kinds[n].body, hook.field())
-				if kinds[n].name == "tuning" {
-					body = fmt.Sprintf(kinds[n].body, training, hook.field())
-				}
-				if id := insisting(t, present, kinds[n].path, body, fmt.Sprint(kinds[n].name, i)); id != "" {
-					mu.Lock()
-					accepted[id] = n
-					mu.Unlock()
-				}
-			}
-		})
-	}
-	for range chaosKills(t) {
-		time.Sleep(time.Duration(random.IntN(1200)) * time.Millisecond) // the moment is the dice's
-		s.kill9()
-		s.restart()
-		mu.Lock()
-		url = s.url
-		mu.Unlock()
-	}
-	close(stop)
-	customers.Wait()
-	made := map[string]int{}
-	for id, n := range accepted {
-		made[kinds[n].name]++
-		hook.wait(id, kinds[n].ended)
-	}
-	ends := map[string]int{}
-	for _, e := range s.events("") {
-		if state := e.Get("type").String(); terminal(state[strings.LastIndexByte(state, '.')+1:]) {
-			ends[e.Get("data.id").String()]++
+const tuning = "tuning"
+
+// submission is a kind's, with a mark by which its calls are known at the provider; empty where its input was not taken.
+func (k *kind) submission(c *chaos, mark, more string) (path, body string) {
+	switch {
+	case k.name == tuning:
+		mark = c.training
+	case k.lines > 0:
+		if mark = c.uploads(mark, k.lines); mark == "" {
+			return "", ""
 		}
 	}
-	require.Len(t, ends, len(accepted), "each submission is one job")
-	for id := range accepted {
-		require.Equal(t, 1, ends[id], "the ends of %s", id)
+	return k.path, fmt.Sprintf(k.body, mark, more)
+}
+
+// uploads insists on a batch's input of n lines with custom_ids as numbered ones have. A file that was kept although its
+// answer got lost stays unused.
+func (c *chaos) uploads(mark string, n int) (file string) {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(asked(customID(i), mark) + "\n")
 	}
-	require.EqualValues(t, made["video"], up.read("/healthz").get("videos").Int(), "videos at the provider")
-	require.Equal(t, made["tuning"], tuningsAt(up), "fine-tunings at the provider")
-	t.Logf("%v; each ended once, its callback arrived, and nothing was made twice", made)
+	text, contentType := form(part{"purpose", "", "batch"}, part{"file", mark + ".jsonl", b.String()})
+	return c.insisting("an upload", func() (answer, error) {
+		return c.f.do("POST", "/v1/files", bytes.NewReader(text), "Content-Type", contentType)
+	})
+}
+
+// marked is the prompt of a call, of whatever kind: it tells which line or job it is for. Empty for what is no model call.
+func (c call) marked() string {
+	for _, place := range []string{"messages.@reverse.0.content", "input", "prompt"} {
+		if v := gjson.Get(c.body, place); v.Type == gjson.String {
+			return v.String()
+		}
+	}
+	return ""
 }
 
 // tuningsAt counts an upstream's fine-tunings.
@@ -104,20 +80,4 @@ func tuningsAt(up *client) (n int) {
 		}
 		after = jobs[len(jobs)-1].Get("id").String()
 	}
-}
-
-// insisting sends a submission with its key until it is answered, and gives the job's ID.
-func insisting(t *testing.T, present func() *client, path, body, key string) string {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		a, err := present().do("POST", path, strings.NewReader(body), "Content-Type", "application/json", "Idempotency-Key", key)
-		switch {
-		case err == nil && a.status/100 == 2:
-			return a.get("id").String()
-		case err == nil && a.status != http.StatusConflict && a.status/100 != 5:
-			t.Errorf("%s was answered %d: %s", path, a.status, a.body)
-			return ""
-		}
-	}
-	t.Errorf("%s was not answered for %s", path, patience)
-	return ""
 }

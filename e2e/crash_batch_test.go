@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -9,80 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The promise after kill -9: the batch goes on by itself this soon after the restart, and no more calls are made again
-// than were in flight or in the flush buffer (1,000 rows) when the process died.
-const (
-	resumeWithin = 5 * time.Second
-	bufferRows   = 1000
-)
-
-// ledger is what one kill cost.
-type ledger struct {
-	at, repeats int // upstream calls before the kill, and those of them that were made again
-	resumed     time.Duration
-}
-
-// J1: kill -9 at random moments of a batch.
-func TestKilledBatchGoesOnWhereItWas(t *testing.T) {
-	const lines, kills = 5000, 6
-	random := dice(t)
-	up := startUpstream(t, func(body string) reply {
-		return reply{wait: 2 * time.Millisecond, body: completion("answer to " + prompt(body))}
-	})
-	hook := startReceiver(t)
-	s := startServer(t, append(openCallbacks(), up.provider(""))...)
-	secret := s.secret()
-	batch := s.batch(s.input(numbered(lines, 0)), hook.field())
-	var book []ledger
-	for k := range kills {
-		at := k*lines/kills + 20 + random.IntN(lines/kills-200)
-		eventually(t, fmt.Sprintf("%d lines have been called", at), func() bool { return distinct(up.bodies()) >= at })
-		book = append(book, s.killAndResume(up))
-	}
-	done := s.ended(batch)
-	require.Equal(t, "completed", done.get("status").String())
-	output, _ := s.whole(done, lines)
-	require.Equal(t, lines, output)
-	answersFit(t, s.lines(done.get("output_file_id")))
-	hook.wait(batch, "batch.completed")
-	hook.onlyOnce(batch, secret)
-	s.oneEnd(batch, "batch.completed")
-	s.settle(t, book, up, lines)
-	s.stop()
-	integrity(t, s.dir)
-}
-
-// settle prints the ledger and holds it to the promise.
-func (s *server) settle(t *testing.T, book []ledger, up *upstream, lines int) {
-	t.Helper()
-	bodies := up.bodies()
-	t.Logf("lines %d, calls %d, repeats %d over %d kills", lines, len(bodies), repeats(bodies), len(book))
-	for i, l := range book {
-		end := len(bodies)
-		if i+1 < len(book) {
-			end = book[i+1].at
-		}
-		l.repeats = repeats(bodies[:end]) - repeats(bodies[:l.at])
-		t.Logf("kill %d: after %4d calls, first new call %5s after the restart, %4d made again", i+1, l.at, l.resumed.Round(time.Millisecond), l.repeats)
-		require.LessOrEqual(t, l.resumed, resumeWithin)
-		require.LessOrEqual(t, l.repeats, slots+bufferRows)
-	}
-	require.Equal(t, lines, len(bodies)-repeats(bodies), "every line was called")
-}
-
-// killAndResume kills, starts again and waits for the first new call.
-func (s *server) killAndResume(up *upstream) ledger {
-	s.t.Helper()
-	s.kill9()
-	eventually(s.t, "the calls of the killed process have ended", func() bool { return up.busy() == 0 })
-	l := ledger{at: up.count()}
-	s.restart()
-	eventually(s.t, "the batch goes on by itself", func() bool { return up.count() > l.at })
-	l.resumed = up.first(l.at).Sub(s.started)
-	return l
-}
-
-func distinct(bodies []string) int { return len(bodies) - repeats(bodies) }
+// bufferRows is the size of the flush buffer.
+const bufferRows = 1000
 
 // The bound on repeats holds where the disk is slow too: what cannot be kept is not called.
 func TestSlowDiskBoundsWhatIsCalledAndNotKept(t *testing.T) {

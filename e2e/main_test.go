@@ -15,7 +15,14 @@ import (
 // once by TestMain.
 var binary = os.Getenv("RINGBACK_E2E_BINARY")
 
-func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+func TestMain(m *testing.M) {
+	code := buildAndRun(m)
+	if err := stopShared(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 func buildAndRun(m *testing.M) int {
 	if binary != "" {

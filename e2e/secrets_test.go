@@ -77,7 +77,7 @@ func startServerWithKey(t *testing.T, key string, set ...string) *server {
 // searchAnswers reads every GET that the jobs can be seen by.
 func (s *server) searchAnswers(t *testing.T, jobs []string) {
 	t.Helper()
-	paths := []string{"/v1/jobs", "/v1/batches", "/v1/files", "/v1/events", "/healthz", "/readyz"}
+	paths := []string{"/v1/jobs", "/v1/batches", "/v1/files", "/v1/events", "/healthz", "/readyz", "/metrics"}
 	for _, job := range jobs {
 		paths = append(paths, "/v1/jobs/"+job, "/v1/jobs/"+job+"/deliveries", "/v1/generate/"+job, "/v1/batches/"+job, "/v1/events?after="+job)
 	}

@@ -20,9 +20,11 @@ import (
 // patience bounds every wait of these tests; a loaded machine is slow, a lost job never comes.
 const patience = 60 * time.Second
 
-// server is `ringback serve` as a process on a data_dir of its own, which outlives kills and restarts.
+// server is `ringback serve` as a process, alone on a data_dir of its own or a member of a fleet. It outlives kills and
+// restarts.
 type server struct {
 	t        *testing.T
+	name     string // in failures' texts
 	dir      string // data_dir
 	logPath  string // standard output and error of all its lives
 	settings []string
@@ -31,6 +33,7 @@ type server struct {
 	process *exec.Cmd
 	exited  chan struct{} // closed when the present life has ended; its state is in process
 	started time.Time
+	owner   string // the present life's name on its claims
 }
 
 // openCallbacks lets callbacks go to this machine.
@@ -41,11 +44,18 @@ func openCallbacks() []string {
 // startServer runs `ringback serve` with settings until the test ends, and returns once it is ready.
 func startServer(t *testing.T, set ...string) *server {
 	t.Helper()
+	s := newServer(t, "server", set...)
+	s.start()
+	return s
+}
+
+// newServer prepares a server, which ends with the test. It listens on a new port in each life unless a setting says where.
+func newServer(t *testing.T, name string, set ...string) *server {
+	t.Helper()
 	home := t.TempDir()
-	s := &server{t: t, dir: filepath.Join(home, "data"), logPath: filepath.Join(home, "serve.log"), settings: set}
+	s := &server{t: t, name: name, dir: filepath.Join(home, "data"), logPath: filepath.Join(home, "serve.log"), settings: set}
 	s.client = &client{t: t, http: &http.Client{Timeout: 2 * patience, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
 	t.Cleanup(s.clean)
-	s.start()
 	return s
 }
 
@@ -56,11 +66,11 @@ func (s *server) clean() {
 	s.http.CloseIdleConnections()
 	for _, bad := range []string{"DATA RACE", "panic:", "panicked", "fatal error:"} {
 		if bytes.Contains(s.log(), []byte(bad)) {
-			s.t.Errorf("the server's log speaks of %q", bad)
+			s.t.Errorf("the log of the %s speaks of %q", s.name, bad)
 		}
 	}
 	if s.t.Failed() {
-		s.t.Logf("the end of the server's log:\n%s", tail(s.log(), 6000))
+		s.t.Logf("the end of the log of the %s:\n%s", s.name, tail(s.log(), 6000))
 	}
 }
 
@@ -88,7 +98,7 @@ func (s *server) start() {
 		_ = process.Wait() // its state tells
 		close(exited)
 	}(s.process, s.exited)
-	s.url = s.announced(before)
+	s.url, s.owner = s.announced(before)
 	s.eventually("the server is ready", func() bool {
 		answer, err := s.http.Get(s.url + "/readyz")
 		if err != nil {
@@ -99,24 +109,24 @@ func (s *server) start() {
 	})
 }
 
-var announcement = regexp.MustCompile(`ringback is ready"? url=(\S+)`)
+var announcement = regexp.MustCompile(`ringback is ready"? url=(\S+)(?:.* owner=(\S+))?`)
 
-// announced reads the URL out of the present life's log.
-func (s *server) announced(before int) (url string) {
+// announced reads out of the present life's log where it listens, and its name on its claims.
+func (s *server) announced(before int) (url, owner string) {
 	s.t.Helper()
 	s.eventually("the server says its URL", func() bool {
 		select {
 		case <-s.exited:
-			s.t.Fatalf("the server has ended:\n%s", tail(s.log(), 3000))
+			s.t.Fatalf("the %s has ended:\n%s", s.name, tail(s.log(), 3000))
 		default:
 		}
 		found := announcement.FindSubmatch(s.log()[before:])
 		if found != nil {
-			url = string(found[1])
+			url, owner = string(found[1]), string(found[2])
 		}
 		return found != nil
 	})
-	return url
+	return url, owner
 }
 
 func (s *server) log() []byte {
@@ -133,6 +143,18 @@ func (s *server) kill9() {
 	_ = s.process.Process.Kill() // it may have ended
 	<-s.exited
 	s.process = nil
+}
+
+// pause stops the present life where it is (SIGSTOP): its connections stand, and it does nothing.
+func (s *server) pause() {
+	s.t.Helper()
+	require.NoError(s.t, s.process.Process.Signal(syscall.SIGSTOP))
+}
+
+// resume lets a paused one go on where it was.
+func (s *server) resume() {
+	s.t.Helper()
+	require.NoError(s.t, s.process.Process.Signal(syscall.SIGCONT))
 }
 
 // stop sends SIGTERM, waits for the end and gives the exit code and how long it took.

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -25,6 +26,7 @@ type reply struct {
 type upstream struct {
 	server *httptest.Server
 	answer func(body string) reply
+	behind http.Handler // answers in place of answer, if set
 
 	mu    sync.Mutex
 	calls []call
@@ -33,10 +35,16 @@ type upstream struct {
 
 // call is one request as it came and went.
 type call struct {
-	body string
-	at   time.Time
-	cut  bool // the caller went away before its answer
+	path, body string
+	member     string // of a fleet, as whoamI tells
+	at         time.Time
+	ended      time.Time // zero while it is in flight
+	status     int       // of its answer
+	cut        bool      // the caller went away before its answer
 }
+
+// whoamI is a key of provider's: each member of a fleet then says its name with each call.
+const whoamI = `, headers: {X-Member: MEMBER}`
 
 // startUpstream answers each call as told, or with fixed chat completions for nil.
 func startUpstream(t *testing.T, answer func(body string) reply) *upstream {
@@ -72,14 +80,23 @@ const slots = 32
 
 // ServeHTTP records and answers.
 func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet && u.behind != nil {
+		u.behind.ServeHTTP(w, r)
+		return
+	}
 	if r.Method == http.MethodGet { // the look at its models when a server starts is no call
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"object":"list","data":[{"id":"m","object":"model"}]}`)
 		return
 	}
 	body, err := io.ReadAll(r.Body)
-	n := u.begin(string(body))
-	defer u.end()
+	n := u.begin(call{path: r.URL.Path, body: string(body), member: r.Header.Get("X-Member")})
+	if u.behind != nil {
+		u.pass(w, r, n, body)
+		return
+	}
+	status := 0
+	defer func() { u.end(n, status) }()
 	answer := u.answer(string(body))
 	if err == nil && answer.wait > 0 {
 		select {
@@ -92,23 +109,59 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		u.cut(n)
 		return
 	}
+	status = max(answer.status, http.StatusOK)
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(max(answer.status, http.StatusOK))
+	w.WriteHeader(status)
 	_, _ = io.Copy(w, strings.NewReader(answer.body)) // a caller that was killed reads no more
 }
 
-func (u *upstream) begin(body string) int {
+// pass has what stands behind answer.
+func (u *upstream) pass(w http.ResponseWriter, r *http.Request, n int, body []byte) {
+	answer := &noted{ResponseWriter: w}
+	defer func() {
+		if r.Context().Err() != nil {
+			u.cut(n)
+		}
+		u.end(n, answer.status)
+	}()
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	u.behind.ServeHTTP(answer, r)
+}
+
+// noted remembers an answer's status.
+type noted struct {
+	http.ResponseWriter
+	status int
+}
+
+func (n *noted) Unwrap() http.ResponseWriter { return n.ResponseWriter }
+
+func (n *noted) WriteHeader(status int) {
+	n.status = status
+	n.ResponseWriter.WriteHeader(status)
+}
+
+func (n *noted) Write(b []byte) (int, error) {
+	if n.status == 0 {
+		n.status = http.StatusOK
+	}
+	return n.ResponseWriter.Write(b)
+}
+
+func (u *upstream) begin(c call) int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.open++
-	u.calls = append(u.calls, call{body: body, at: time.Now()})
+	c.at = time.Now()
+	u.calls = append(u.calls, c)
 	return len(u.calls) - 1
 }
 
-func (u *upstream) end() {
+func (u *upstream) end(n, status int) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.open--
+	u.calls[n].ended, u.calls[n].status = time.Now(), status
 }
 
 func (u *upstream) cut(n int) {

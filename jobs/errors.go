@@ -24,6 +24,7 @@ const (
 	CodeCompleting   Code = "upload_in_flight"
 	CodeKeyReused    Code = "idempotency_key_reused"
 	CodeTooLarge     Code = "request_too_large"
+	CodeExpired      Code = "expired"     // it was there, and is kept no longer
 	CodeUnavailable  Code = "unavailable" // could not be kept now; may work later
 	CodeUnauthorized Code = "invalid_api_key"
 	CodeForbidden    Code = "forbidden"

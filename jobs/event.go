@@ -11,6 +11,7 @@ type Event struct {
 	Sequence  int64  // from 1 within its subject: a job, a file, …
 	CreatedAt Time
 	Body      []byte
+	Trace     string // its job's; its callbacks go on with it. Never shown
 }
 
 // EventLimits bound what an event carries.
@@ -55,7 +56,7 @@ func (s *Snapshot) event(typ EventType, now Time, limits EventLimits) Event {
 func (s *Snapshot) fact(typ EventType, now Time) Fact {
 	f := Fact{
 		ProjectID: s.ProjectID, Type: typ, JobID: s.ID, Model: s.Model, SubjectID: s.ID, Sequence: s.Sequence,
-		Scope: ScopeKey, Object: s.Object(), At: now,
+		Scope: ScopeKey, Object: s.Object(), At: now, Trace: s.Trace,
 	}
 	if typ == TuningSucceeded {
 		f.Scope, f.Keys = ScopeNamespace, []string{s.ID, s.Tuning.Model}

@@ -27,7 +27,8 @@ type Fact struct {
 	Keys      []string // of the cache scope; nil: the subject's ID
 	Object    []byte   // data.object, byte for byte; JSON, and null for none
 	At        Time
-	Test      bool // a test fire: the body carries "test": true
+	Test      bool   // a test fire: the body carries "test": true
+	Trace     string // its job's
 }
 
 // Event writes the fact down: a new ID, and a body whose bytes no longer change. The store gives its Position.
@@ -71,7 +72,7 @@ type eventData struct {
 func (f Fact) freeze(also jobFields) Event {
 	e := Event{
 		ProjectID: f.ProjectID, ID: NewID("evt_"), Type: f.Type, JobID: f.JobID, Model: f.Model, Sequence: f.Sequence,
-		CreatedAt: f.At,
+		CreatedAt: f.At, Trace: f.Trace,
 	}
 	keys := f.Keys
 	if keys == nil {

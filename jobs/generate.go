@@ -8,6 +8,7 @@ import (
 
 	"github.com/ringback/ringback/providers"
 	"github.com/ringback/ringback/rawjson"
+	"github.com/ringback/ringback/telemetry/span"
 )
 
 // generate makes one attempt at a generation's call. A retry is a later due time in its row.
@@ -45,6 +46,9 @@ func (r *Runner) callOnce(ctx context.Context, provider *providers.Provider, j J
 		return err
 	}
 	body, err := r.Store.Request(ctx, j.Ref())
+	if err == nil {
+		err = r.unheard()
+	}
 	if err != nil {
 		slot.Release(unmade(), providers.Usage{})
 		return err
@@ -61,14 +65,26 @@ func (r *Runner) callOnce(ctx context.Context, provider *providers.Provider, j J
 	return r.outcome(ctx, provider, j, answer, failed, outage)
 }
 
+// errUnheard leaves a call to whoever goes on with the job.
+var errUnheard = errors.New("jobs: this process has not been heard of for a while; it begins nothing")
+
+// unheard is asked before a call is made: the process may have been frozen since it claimed the job.
+func (r *Runner) unheard() error {
+	if r.Presence.Lapsed() {
+		return errUnheard
+	}
+	return nil
+}
+
 // unmade is how a slot is given back whose call was not made: it says nothing of the provider.
 func unmade() *providers.Error { return &providers.Error{Kind: providers.Canceled} }
 
 // slot takes a slot of the model's limiter. Without one the job has been given back until there may be one.
 func (r *Runner) slot(ctx context.Context, p *providers.Provider, j Job) (*providers.Slot, error) {
-	slot, err := p.Limiter(j.Model).Acquire(ctx, j.turn(), patience)
+	slot, err := r.acquire(ctx, p, &j)
 	var busy *providers.BusyError
 	if errors.As(err, &busy) {
+		span.Drop(ctx) // a wait is no work
 		return nil, r.settle(ctx, j, func(now *Job) (Effects, error) { return now.wait(At(busy.Until), blockedBy(busy.Reason)) })
 	}
 	return slot, err

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// errInterrupted is the cause of calls that end because their job was cancelled or has expired.
-var errInterrupted = errors.New("jobs: the job was cancelled or has expired")
+// errInterrupted is the cause of calls that end because nobody wants what this process would make of them.
+var errInterrupted = errors.New("jobs: the job was cancelled, has expired, or is another process's by now")
 
 // inFlight knows what this process works on, so that a cancel reaches calls in flight.
 type inFlight struct {
@@ -66,6 +66,15 @@ func (f *inFlight) interrupt(states map[Ref]Status) (n int) {
 		}
 	}
 	return n
+}
+
+// interruptAll ends all work.
+func (f *inFlight) interruptAll() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for w := range f.works {
+		w.cancel(errInterrupted)
+	}
 }
 
 // alone tells whether one attempt is all that is in hand.

@@ -157,10 +157,12 @@ type Job struct {
 	Errors           json.RawMessage // batch: the entries of errors.data; others: the error
 	providers.Usage
 
-	Refusals   int             // a generation's failed calls that were no tries of its own
-	Webhook    json.RawMessage // the client's receiver as reads show it, secrets as ***
-	WebhookIDs Texts           // IDs of the registered endpoints that the submission named
-	Sequence   int64           // events so far
+	Refusals    int             // a generation's failed calls that were no tries of its own
+	Webhook     json.RawMessage // the client's receiver as reads show it, secrets as ***
+	WebhookIDs  Texts           // IDs of the registered endpoints that the submission named
+	Sequence    int64           // events so far
+	ResultsGone bool            // its lines, or its request and its answer, are kept no longer
+	Trace       string          // where in its client's trace it was accepted (span.Trace); empty for none. Never shown
 
 	BlockedBy    Blocked // why it waits, where that is known
 	BlockedUntil Time    // when that ends; zero where no time is known

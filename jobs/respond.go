@@ -36,6 +36,9 @@ func (r *Runner) respond(ctx context.Context, j Job) error {
 		return err
 	}
 	a, err := r.answering(ctx, provider, j)
+	if err == nil {
+		err = r.unheard()
+	}
 	if err != nil {
 		slot.Release(unmade(), providers.Usage{})
 		if failed := providers.AsError(err); failed != nil {
@@ -102,7 +105,7 @@ func (a *answering) call(ctx context.Context) (responded, providers.Answer, erro
 	if a.streams() {
 		return a.stream(ctx)
 	}
-	answer, err := a.provider.Do(ctx, a.request)
+	answer, err := a.doCall(ctx, a.provider, a.request)
 	if err != nil {
 		return responded{}, answer, err
 	}

@@ -7,6 +7,9 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/ringback/ringback/providers"
+	"github.com/ringback/ringback/telemetry/span"
 )
 
 // Store is what the Runner asks of the store. Each claim and each move is a compare-and-set; losing is an answer.
@@ -41,6 +44,8 @@ type Store interface {
 	FinishShard(ctx context.Context, s Shard, now Time) (Woken, error)
 	// ReturnShard gives a shard back until due, with its retries; its batch says why.
 	ReturnShard(ctx context.Context, s Shard, due Time, why Blocked) error
+	// PassShards has shards that nobody holds offered again at a time.
+	PassShards(ctx context.Context, refs []Ref, wake Time) error
 	// HeldShards counts a batch's shards that somebody works on.
 	HeldShards(ctx context.Context, job Ref) (int, error)
 	// Statuses reads the states of jobs.
@@ -65,8 +70,14 @@ type RunnerOptions struct {
 	Limits   Limits
 	Owner    string          // this process's random name on its claims
 	Stopping <-chan struct{} // closed when the process begins to stop: calls in flight go on, no new one begins
+	Presence *Presence       // among other processes; nil: there is none
+	Tracer   *span.Tracer    // tells attempts as spans; nil passes traces on alone
 	Now      func() time.Time
 	Log      *slog.Logger
+
+	// Called gives, once for each provider, what hears of each call to its models: what it came to (empty for an answer) and
+	// how long it took, a stream to its end. It comes from many goroutines and must be quick. Nil: nobody hears.
+	Called func(provider string) func(outcome providers.Kind, took time.Duration)
 }
 
 // Runner carries out attempts: it claims rows, acts outside any transaction, and records what came of it.
@@ -74,11 +85,13 @@ type Runner struct {
 	RunnerOptions
 	flusher  *flusher
 	inFlight inFlight
+	inHand   inHand
+	traffic  map[string]*traffic // by provider; never changed
 }
 
 // NewRunner makes a Runner. Its lanes' handlers are WorkJobs and WorkShards; Run must be running while they work.
 func NewRunner(o RunnerOptions) *Runner {
-	r := &Runner{RunnerOptions: o, inFlight: inFlight{works: map[*work]struct{}{}}}
+	r := &Runner{RunnerOptions: o, inFlight: inFlight{works: map[*work]struct{}{}}, inHand: inHand{batches: map[Ref]*batchInHand{}}, traffic: newTraffic(o)}
 	r.flusher = newFlusher(r.record)
 	return r
 }
@@ -96,6 +109,9 @@ func (r *Runner) Run(ctx context.Context) error {
 // WorkJobs is the handler of the jobs and the generations lane: it claims those of the rows that are due and takes each
 // one step on.
 func (r *Runner) WorkJobs(ctx context.Context, texts []string) {
+	if r.Presence.Lapsed() {
+		return
+	}
 	claimed, err := r.Store.ClaimJobs(ctx, r.Owner, ParseRefs(texts), At(r.Now()))
 	if err != nil {
 		r.Log.Error("cannot claim jobs; the sweeper will offer them again", "err", err)
@@ -116,6 +132,8 @@ func (r *Runner) workJob(ctx context.Context, j Job) {
 	}
 	calls, leave := r.inFlight.enter(ctx, j.Ref(), wanted)
 	defer leave()
+	calls, attempt := r.attempt(calls, &j)
+	defer attempt.End()
 	err := r.step(calls, j)
 	switch {
 	case err == nil, errors.Is(err, ErrStale), ctx.Err() != nil:
@@ -125,6 +143,7 @@ func (r *Runner) workJob(ctx context.Context, j Job) {
 		})
 	case r.deleted(ctx, j): // meanwhile: nobody wants its outcome
 	default:
+		attempt.Fail("own_failure")
 		r.Log.Error("a job's attempt failed; it will be tried again", "job", j.ID, "status", j.Status, "err", err)
 		r.postpone(ctx, j)
 	}
@@ -199,14 +218,18 @@ func (r *Runner) postpone(ctx context.Context, j Job) {
 	})
 }
 
-func (r *Runner) stopping() bool {
+// resting tells whether nothing new shall begin now: the process stops, or others may have taken over from it.
+func (r *Runner) resting() bool {
 	select {
 	case <-r.Stopping:
 		return true
 	default:
-		return false
+		return r.Presence.Lapsed()
 	}
 }
+
+// Abandon interrupts all work: it is others' by now.
+func (r *Runner) Abandon() { r.inFlight.interruptAll() }
 
 // insist tries until it worked, or until it is settled otherwise.
 func (r *Runner) insist(ctx context.Context, f func() error) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ringback/ringback/providers"
+	"github.com/ringback/ringback/telemetry/span"
 )
 
 // patience is how long work waits for a slot or a retry in a worker's hands; what would take longer is given back.
@@ -16,7 +17,16 @@ const patience = 2 * time.Second
 
 // WorkShards is the handler of the shards lane: it claims those of the rows that are due and runs their lines.
 func (r *Runner) WorkShards(ctx context.Context, texts []string) {
-	claimed, err := r.Store.ClaimShards(ctx, r.Owner, ParseRefs(texts), At(r.Now()))
+	if r.Presence.Lapsed() {
+		return
+	}
+	taken := r.takeShards(ctx, ParseRefs(texts))
+	defer func() {
+		for _, s := range taken {
+			r.inHand.leave(batchOf(s))
+		}
+	}()
+	claimed, err := r.Store.ClaimShards(ctx, r.Owner, taken, At(r.Now()))
 	if err != nil {
 		r.Log.Error("cannot claim shards; the sweeper will offer them again", "err", err)
 		return
@@ -71,13 +81,18 @@ func (r *Runner) runShard(ctx, calls context.Context, s Shard) (*shardRun, error
 	if err != nil {
 		return nil, err
 	}
-	run := &shardRun{r: r, job: job.Job, shard: s, left: map[int64]tries{}, kept: make(chan bool, s.Lines)}
+	calls, told := r.toldShard(calls, &job.Job, &s)
+	run := &shardRun{r: r, told: told, job: job.Job, shard: s, left: map[int64]tries{}, kept: make(chan bool, s.Lines)}
 	_ = json.Unmarshal(s.Retries, &run.left) // written by workShard; nothing yet is no retries
 	if run.provider, err = r.route(calls, job.ProjectID, job.Model); err != nil && s.Claims <= MaxClaims {
 		return nil, err
 	}
+	if run.provider != nil {
+		r.inHand.calls(ref, run.provider.Limiter(job.Model))
+	}
 	err = run.hand(ctx, calls, done)
 	run.wg.Wait()
+	run.tell()
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +106,8 @@ type shardRun struct {
 	shard    Shard
 	provider *providers.Provider
 	wg       sync.WaitGroup // calls
+	told     *span.Span     // nil outside of a trace
+	begun    int            // lines whose calls were begun
 	kept     chan bool      // rung for each outcome that the flusher has kept; holds all of them
 
 	mu   sync.Mutex
@@ -134,7 +151,7 @@ func (s *shardRun) call(ctx, calls context.Context, number int64, line []byte) b
 		s.keep(ctx, s.crashed(number, line))
 		return true
 	}
-	if s.r.stopping() {
+	if s.r.resting() {
 		s.leave(time.Time{})
 		return false
 	}
@@ -143,12 +160,13 @@ func (s *shardRun) call(ctx, calls context.Context, number int64, line []byte) b
 		s.leave(until)
 		return false
 	}
+	s.begun++
 	s.wg.Go(func() { s.line(ctx, calls, slot, number, line) })
 	return true
 }
 
 func (s *shardRun) slot(ctx context.Context) (*providers.Slot, time.Time, error) {
-	slot, err := s.provider.Limiter(s.job.Model).Acquire(ctx, s.job.turn(), patience)
+	slot, err := s.r.acquire(ctx, s.provider, &s.job)
 	var busy *providers.BusyError
 	if errors.As(err, &busy) {
 		s.waitsFor(blockedBy(busy.Reason))
@@ -162,7 +180,7 @@ func (s *shardRun) slot(ctx context.Context) (*providers.Slot, time.Time, error)
 func (s *shardRun) line(ctx, calls context.Context, slot *providers.Slot, number int64, line []byte) {
 	req := lineRequest(s.job, line)
 	for so := s.soFar(number); ; {
-		answer, err := s.provider.Do(calls, req)
+		answer, err := s.r.doCall(calls, s.provider, req)
 		failed := providers.AsError(err)
 		if calls.Err() != nil && failed != nil {
 			slot.Release(failed, answer.Usage)

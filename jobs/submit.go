@@ -163,12 +163,15 @@ func (s *Service) CreateGeneration(ctx context.Context, n NewGeneration) (Snapsh
 
 // create commits the job, and only then wakes who works on it: a wake-up that fails delays nothing that was promised.
 func (s *Service) create(ctx context.Context, n NewJob) (Snapshot, error) {
+	ctx, accepted := accept(ctx, &n.Job)
+	defer accepted.End()
 	snapshot := Snapshot{Job: n.Job, Response: n.Response}
 	if n.Answer = snapshot.Object(); n.AsJob {
 		n.Answer = snapshot.Wrapped()
 	}
 	woken, err := s.Records.CreateJob(ctx, n)
 	if err != nil {
+		accepted.Drop() // refused, or accepted before: the request's own span says so
 		return Snapshot{}, err
 	}
 	woken.Pass(ctx, s.Waker)

@@ -2,8 +2,10 @@ package jobs
 
 import "sync"
 
-// Watchers tells who waits for a job that it has changed in this process.
+// Watchers tells who waits for a job that it has changed.
 type Watchers struct {
+	Tell func(Ref) // passes it on to other processes, which ring their own by Heard; nil: there are none
+
 	mu    sync.Mutex
 	byRef map[Ref]map[chan struct{}]struct{}
 }
@@ -30,8 +32,16 @@ func (w *Watchers) Watch(ref Ref) (rung <-chan struct{}, stop func()) {
 	}
 }
 
-// Ring tells the job's watchers to look again.
+// Ring tells the job's watchers to look again, in this process and in the others.
 func (w *Watchers) Ring(ref Ref) {
+	w.Heard(ref)
+	if w.Tell != nil {
+		w.Tell(ref)
+	}
+}
+
+// Heard tells the job's watchers in this process to look again.
+func (w *Watchers) Heard(ref Ref) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for c := range w.byRef[ref] {

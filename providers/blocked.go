@@ -46,7 +46,9 @@ func (e *BusyError) Error() string {
 
 // State is a limiter's state at one moment.
 type State struct {
-	Limit    int // calls that may be in flight now: the configured number or fewer; 1 in an outage
+	// Limit is how many calls may be in flight here now: the configured number or fewer,
+	// and no more than this process's share of it; 1 in an outage.
+	Limit    int
 	InFlight int
 	Waiting  int
 	// Reason says why the next caller would wait; empty if it would not.
@@ -59,9 +61,17 @@ type State struct {
 func (l *Limiter) State() State {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := State{Limit: l.pace.slots(), InFlight: l.inFlight, Waiting: l.line.waiting}
+	s := State{Limit: l.limit(), InFlight: l.inFlight, Waiting: l.line.waiting}
 	s.Reason, s.Until = l.blocked()
 	return s
+}
+
+// limit is what may be in flight. An idle limiter has no share and gets one when asked.
+func (l *Limiter) limit() int {
+	if l.link == nil || !l.link.running || l.pace.outage.on() {
+		return l.pace.slots()
+	}
+	return l.slots()
 }
 
 // Blocked says why the next caller would wait, and until when; the reason is
@@ -74,6 +84,9 @@ func (l *Limiter) Blocked() (reason string, until time.Time) {
 
 func (l *Limiter) blocked() (string, time.Time) {
 	free, reason := l.free()
+	if reason == AllSlotsTaken && l.link != nil && l.link.grows() {
+		free = true
+	}
 	switch {
 	case free && l.line.waiting == 0:
 		return "", time.Time{}
@@ -87,6 +100,9 @@ func (l *Limiter) blocked() (string, time.Time) {
 // busy is the error for a caller that gets no slot, whose place is kept.
 func (l *Limiter) busy(turn Turn) *BusyError {
 	reason, until := l.blocked()
+	if reason == "" {
+		reason = AllSlotsTaken // the others were not asked yet
+	}
 	now := l.now()
 	place := l.place(turn, now)
 	if until.IsZero() || l.line.waiting > 0 || place > roomLeast {
@@ -97,7 +113,7 @@ func (l *Limiter) busy(turn Turn) *BusyError {
 }
 
 func (l *Limiter) comeBack(place int, now time.Time) time.Duration {
-	wait := comeBack + time.Duration(max(l.line.waiting, place-1))*comeBackEach/time.Duration(l.pace.slots())
+	wait := comeBack + time.Duration(max(l.line.waiting, place-1))*comeBackEach/time.Duration(max(1, l.slots()))
 	if l.line.moved.known(now) {
 		seconds := float64(place) / l.line.moved.rate(now)
 		wait = max(time.Duration(min(seconds, 2*comeBackLast.Seconds())*1e9)-comeBackEarly, comeBackLeast)

@@ -16,6 +16,9 @@ type bucket struct {
 	size   float64
 	level  float64
 	filled time.Time
+
+	drawn bool      // a purse's: no time fills it
+	next  time.Time // when drawn: when more may come
 }
 
 func newBucket(perMinute int, now time.Time) *bucket {
@@ -37,12 +40,15 @@ func (b *bucket) opens(now time.Time) time.Time {
 	if missing <= 0 {
 		return now
 	}
+	if b.drawn {
+		return later(b.next, now.Add(purseLate))
+	}
 	seconds := min(missing/b.rate, afterMax.Seconds())
 	return now.Add(time.Duration(math.Ceil(seconds * 1e9)))
 }
 
 func (b *bucket) fill(now time.Time) {
-	if since := now.Sub(b.filled); since > 0 {
+	if since := now.Sub(b.filled); since > 0 && !b.drawn {
 		b.level = min(b.size, b.level+since.Seconds()*b.rate)
 		b.filled = now
 	}

@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	openai "github.com/sashabaranov/go-openai"
+
+	"github.com/ringback/ringback/telemetry/span"
 )
 
 // pollTimeout bounds a call that only looks something up or moves a state.
@@ -55,6 +57,8 @@ func (p *Provider) raw(ctx context.Context, a ask, method, path string) (Answer,
 }
 
 func (p *Provider) carry(ctx context.Context, a ask, call func(context.Context, doer) error) (Answer, error) {
+	ctx, told := p.begin(ctx, "", "")
+	defer told.End()
 	callCtx, cancel := context.WithTimeout(ctx, min(a.timeout, p.config.Timeout))
 	defer cancel()
 	var answer Answer
@@ -62,6 +66,8 @@ func (p *Provider) carry(ctx context.Context, a ask, call func(context.Context, 
 	err := call(callCtx, func(req *http.Request) (*http.Response, error) {
 		p.dress(req, a)
 		answer, failure = p.exchangeAs(ctx, req, p.judged(a.accept))
+		told.Note(span.Text(pathAttr, p.below(req.URL.Path)))
+		tell(told, answer, failure)
 		if failure != nil {
 			p.logFailure(ctx, Request{Path: req.URL.Path}, failure)
 			return nil, failure
@@ -110,7 +116,7 @@ func (d doer) Do(req *http.Request) (*http.Response, error) { return d(req) }
 // dress gives a call the configured header and query, and the one body that it
 // may have. Like all requests of a provider it carries no GetBody.
 func (p *Provider) dress(req *http.Request, a ask) {
-	req.Header = p.header
+	req.Header = p.traced(req.Context(), p.header)
 	req.URL.RawQuery = joinQueries(p.base.RawQuery, req.URL.RawQuery, a.query.Encode())
 	req.Body, req.GetBody, req.ContentLength = nil, nil, 0
 	if len(a.body) > 0 {

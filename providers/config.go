@@ -35,8 +35,12 @@ type Config struct {
 	// Models are patterns: '*' stands for any characters, '/' included, and '?'
 	// for one character.
 	Models []string
-	// Concurrency is the most calls in flight for each model; 0 means 32.
+	// Concurrency is the most calls in flight for each model, of all processes that share
+	// their limits; 0 means 32. So it is with the limits a minute.
 	Concurrency int
+	// PerProcess is the most calls in flight from this process for each model, where
+	// that is fewer than Concurrency; 0 means no bound of its own.
+	PerProcess int
 	// RequestsPerMinute for each model; 0 means no limit.
 	RequestsPerMinute int
 	// TokensPerMinute for each model, input and output together; 0 means no limit.
@@ -65,4 +69,12 @@ func (c Config) filled() Config {
 	}
 	c.Retries = max(c.Retries, 0)
 	return c
+}
+
+// openAtOnce is how many calls of a model this process may have in flight.
+func (c Config) openAtOnce() int {
+	if c.PerProcess > 0 {
+		return min(c.Concurrency, c.PerProcess)
+	}
+	return c.Concurrency
 }

@@ -41,6 +41,8 @@ type Answer struct {
 // has begun to send: where a kept-alive connection turns out dead, the call ends
 // as [Connection] and the caller's policy, which counts, decides.
 func (p *Provider) Do(ctx context.Context, r Request) (Answer, error) {
+	ctx, told := p.begin(ctx, r.Path, r.Model)
+	defer told.End()
 	callCtx, cancel := context.WithTimeout(ctx, p.config.Timeout)
 	defer cancel()
 	req, err := p.request(callCtx, r)
@@ -49,6 +51,7 @@ func (p *Provider) Do(ctx context.Context, r Request) (Answer, error) {
 	}
 	answer, failure := p.exchangeAs(ctx, req, p.judgeOf(r))
 	failure = settled(ctx, req, failure)
+	tell(told, answer, failure)
 	if failure != nil {
 		p.logFailure(ctx, r, failure)
 		return Answer{}, failure
@@ -96,6 +99,7 @@ func (p *Provider) request(ctx context.Context, r Request) (*http.Request, error
 	case r.Any:
 		req.Header = p.headerFor("*/*")
 	}
+	req.Header = p.traced(ctx, req.Header)
 	if r.Form != nil {
 		return req, r.Form.attach(req)
 	}

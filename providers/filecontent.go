@@ -52,7 +52,7 @@ func (p *Provider) FileContent(ctx context.Context, id string, maxBytes int64) (
 // open sends req and judges what can be seen before the file is read.
 func (p *Provider) open(caller context.Context, req *http.Request, maxBytes int64) (*http.Response, *Error) {
 	p.dress(req, ask{})
-	req.Header = p.headerFor("*/*")
+	req.Header = p.traced(req.Context(), p.headerFor("*/*"))
 	resp, err := p.transport.RoundTrip(req)
 	if err != nil {
 		return nil, broken(caller, err)

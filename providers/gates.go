@@ -18,10 +18,18 @@ func (l *Limiter) full() (bool, string) {
 	switch outage := &l.pace.outage; {
 	case outage.on() && outage.probe != nil:
 		return true, ProviderDown
-	case !outage.on() && l.inFlight >= l.pace.slots():
+	case !outage.on() && l.inFlight >= l.slots():
 		return true, AllSlotsTaken
 	}
 	return false, ""
+}
+
+// slots is how many calls may be in flight, outside of an outage.
+func (l *Limiter) slots() int {
+	if l.link == nil {
+		return l.pace.slots()
+	}
+	return min(l.pace.slots(), l.link.slots)
 }
 
 // opening is when time alone would let a call start: now, or later.

@@ -18,6 +18,9 @@ func (l *Limiter) admit(s *Slot) {
 	l.pace.began(s)
 	l.requests.take(1)
 	l.tokens.take(s.expected)
+	if l.link != nil {
+		l.link.began()
+	}
 }
 
 // settle charges what the call used in place of what it was expected to use.
@@ -56,6 +59,10 @@ func (l *Limiter) setAlarm() {
 		l.alarm.stop()
 		return
 	}
+	if l.link != nil && l.link.binds() {
+		l.setShare()
+		return
+	}
 	if full, _ := l.full(); full {
 		l.setRipe()
 		return
@@ -63,9 +70,21 @@ func (l *Limiter) setAlarm() {
 	l.alarm.set(l.opening(), l.now(), l.ring)
 }
 
-// setRipe looks again at the next Release, and at the start sooner than that.
+// setShare looks again at the answer of the others, who are asked as soon as the
+// provider would take a call.
+func (l *Limiter) setShare() {
+	l.link.lacks()
+	if at, now := l.opening(), l.now(); at.After(now) {
+		l.alarm.set(at, now, l.ring)
+		return
+	}
+	l.alarm.stop()
+}
+
+// setRipe looks again at the next Release, and at the start sooner than that. Calls
+// that wait for this process's share ripen nothing.
 func (l *Limiter) setRipe() {
-	if !l.pace.ripens() {
+	if !l.pace.ripens() || l.inFlight < l.pace.slots() {
 		l.alarm.stop()
 		return
 	}

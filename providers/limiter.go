@@ -36,6 +36,7 @@ type Limiter struct {
 	line     line
 	absent   absent
 	alarm    alarm
+	link     *link // nil: the limits are this process's alone
 }
 
 // Limiter returns the limiter of model at this provider, made on first use; the
@@ -55,20 +56,24 @@ func (p *Provider) Limiter(model string) *Limiter {
 	if len(p.limiters) >= maxLimiters {
 		return p.others
 	}
-	l = p.newLimiter()
+	l = p.newLimiter(model)
 	p.limiters[model] = l
 	return l
 }
 
-func (p *Provider) newLimiter() *Limiter {
+func (p *Provider) newLimiter(model string) *Limiter {
 	now := p.now()
-	return &Limiter{
+	l := &Limiter{
 		now:      p.now,
-		pace:     newPace(p.config.Concurrency, p.now, p.rand),
+		pace:     newPace(p.config.openAtOnce(), p.now, p.rand),
 		requests: newBucket(p.config.RequestsPerMinute, now),
 		tokens:   newBucket(p.config.TokensPerMinute, now),
 		line:     newLine(),
 	}
+	if p.sharing != nil {
+		l.link = newLink(l, p, model)
+	}
+	return l
 }
 
 // Slot is the right to make one call. [Slot.Release] must follow.
@@ -102,6 +107,9 @@ func (l *Limiter) Acquire(ctx context.Context, turn Turn, patience time.Duration
 			}
 			return slot, nil
 		}
+	}
+	if l.link != nil {
+		l.link.lacks()
 	}
 	if patience <= 0 || l.opening().Sub(l.now()) > patience || !l.near(turn, patience) {
 		return nil, l.busy(turn)
@@ -184,5 +192,8 @@ func (s *Slot) Release(err *Error, usage Usage) (outage bool) {
 	l.pace.outage.ended(s)
 	outage = l.pace.learn(s.era, err)
 	l.dispatch()
+	if l.link != nil {
+		l.link.ended()
+	}
 	return outage
 }

@@ -59,6 +59,8 @@ func (m *Media) Every() time.Duration { return m.c.Every }
 // second job of a second call. The error is always an *[Error]; an answer without
 // a usable ID is not to be tried again, since there is a job.
 func (m *Media) Submit(ctx context.Context, body []byte, key string) (id string, answer Answer, err error) {
+	ctx, told := m.p.begin(ctx, m.c.Path, "")
+	defer told.End()
 	callCtx, cancel := context.WithTimeout(ctx, m.p.config.Timeout)
 	defer cancel()
 	r := Request{Path: m.c.Path, Body: body}
@@ -67,7 +69,7 @@ func (m *Media) Submit(ctx context.Context, body []byte, key string) (id string,
 		return "", Answer{}, err
 	}
 	if key != "" {
-		req.Header = m.p.header.Clone()
+		req.Header = req.Header.Clone()
 		req.Header.Set("Idempotency-Key", key)
 	}
 	answer, failure := m.p.exchange(ctx, req)
@@ -77,6 +79,7 @@ func (m *Media) Submit(ctx context.Context, body []byte, key string) (id string,
 	if failure != nil && failure.Status/100 == 2 {
 		failure.Retry = false // it is there, whatever the answer looks like
 	}
+	tell(told, answer, failure)
 	if failure != nil {
 		m.p.logFailure(ctx, r, failure)
 		return "", answer, failure

@@ -118,7 +118,7 @@ func (f *fetch) get(from *url.URL, first bool) (*http.Response, *Error) {
 		transport = f.p.transport
 	}
 	if own && first {
-		header = f.p.headerFor("*/*")
+		header = f.p.traced(f.ctx, f.p.headerFor("*/*"))
 		header.Del("Content-Type")
 	}
 	req := &http.Request{

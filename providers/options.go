@@ -28,8 +28,14 @@ type Options struct {
 	// Rand gives jitter in [0, 1) and is called from many goroutines; nil means
 	// math/rand/v2.
 	Rand func() float64
+	// Sharer makes the limits those of all processes together; nil: each limit is this
+	// process's alone.
+	Sharer Sharer
 	// UserAgent is sent with every call; empty means "ringback".
 	UserAgent string
+	// NoTrace keeps the trace of a call's context from the upstream; otherwise it
+	// is sent as traceparent and tracestate.
+	NoTrace bool
 }
 
 func (o *Options) fill() {

@@ -20,6 +20,7 @@ type Provider struct {
 	ready     map[string]*http.Request // by path; never changed
 	transport *http.Transport
 	media     map[string]*Media // by path; never changed
+	untraced  bool              // no trace goes along
 	scratch   sync.Pool         // *bytes.Buffer, for answers of unknown length
 
 	answerBytes int64
@@ -27,26 +28,28 @@ type Provider struct {
 	log         *slog.Logger
 	now         func() time.Time
 	rand        func() float64
+	sharing     *sharing // nil: the limits are this process's alone
 
 	mu       sync.RWMutex
 	limiters map[string]*Limiter
 	others   *Limiter // shared by the models past maxLimiters
 }
 
-func newProvider(o Options, c Config) (*Provider, error) {
+func newProvider(o Options, c Config, s *sharing) (*Provider, error) {
 	base, err := url.Parse(strings.TrimRight(c.BaseURL, "/"))
 	if err != nil {
 		return nil, err
 	}
 	p := &Provider{
 		config: c, base: base, header: c.header(o.UserAgent), secrets: c.secrets(), transport: newTransport(c),
-		answerBytes: o.AnswerBytes, mediaBytes: o.MediaBytes, now: o.Now, rand: o.Rand,
+		answerBytes: o.AnswerBytes, mediaBytes: o.MediaBytes, now: o.Now, rand: o.Rand, sharing: s,
 		log:      o.Log.With("provider", c.Name),
 		limiters: make(map[string]*Limiter),
 	}
+	p.untraced = o.NoTrace || tracedByOperator(p.header)
 	p.ready = p.prepare()
 	p.media = p.describe(c.Media)
-	p.others = p.newLimiter()
+	p.others = p.newLimiter("")
 	p.warnPlainText()
 	return p, nil
 }

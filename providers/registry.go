@@ -10,6 +10,7 @@ import (
 // by many goroutines.
 type Registry struct {
 	providers []*Provider
+	sharing   *sharing // nil: nothing is shared
 }
 
 // New checks the whole configuration and makes the providers. It makes no
@@ -20,9 +21,9 @@ func New(o Options) (*Registry, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	r := &Registry{}
+	r := &Registry{sharing: newSharing(o.Sharer)}
 	for _, c := range o.Providers {
-		p, err := newProvider(o, c.filled())
+		p, err := newProvider(o, c.filled(), r.sharing)
 		if err != nil {
 			return nil, err
 		}
@@ -31,9 +32,10 @@ func New(o Options) (*Registry, error) {
 	return r, nil
 }
 
-// Close closes the idle connections. Calls in flight end by themselves or with
-// their contexts.
+// Close gives this process's shares of the limits to the others, and closes the idle
+// connections. Calls in flight end by themselves or with their contexts.
 func (r *Registry) Close() {
+	r.sharing.close()
 	for _, p := range r.providers {
 		p.transport.CloseIdleConnections()
 	}

@@ -42,6 +42,8 @@ type Chunk struct {
 // each returns ends the call and comes back as it is. The Answer holds what was
 // known at the end also beside an error.
 func (p *Provider) Stream(ctx context.Context, r Request, each func(Chunk) error) (Answer, error) {
+	ctx, told := p.begin(ctx, r.Path, r.Model)
+	defer told.End()
 	deadline, cancel := context.WithTimeout(ctx, p.config.Timeout)
 	defer cancel()
 	callCtx, stop := context.WithCancelCause(deadline)
@@ -53,6 +55,7 @@ func (p *Provider) Stream(ctx context.Context, r Request, each func(Chunk) error
 	}
 	s := &stream{p: p, caller: ctx, ctx: callCtx, stop: stop, each: each}
 	failure := settled(ctx, req, s.call(req))
+	tell(told, s.answer, failure)
 	switch {
 	case s.stopped != nil:
 		return s.answer, s.stopped

@@ -60,7 +60,7 @@ func (c Config) check(p *problems) {
 
 func (c Config) checkNumbers(p *problems) {
 	for key, n := range map[string]int{
-		"concurrency": c.Concurrency, "requests_per_minute": c.RequestsPerMinute, "tokens_per_minute": c.TokensPerMinute,
+		"concurrency": c.Concurrency, "per_process": c.PerProcess, "requests_per_minute": c.RequestsPerMinute, "tokens_per_minute": c.TokensPerMinute,
 	} {
 		if n < 0 {
 			p.add(key, "is negative; use 0 for the default or a positive number")

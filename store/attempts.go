@@ -15,17 +15,21 @@ import (
 // RecordAttempts keeps what came of POSTs: each attempt's row, and where its claim still holds the delivery's next state,
 // its endpoint's health, and the events that follow. refused counts those whose claim did not hold.
 func (s *Store) RecordAttempts(ctx context.Context, outcomes []callbacks.Outcome, now jobs.Time) (refused int, err error) {
-	err = s.write(ctx, func(tx *gorm.DB) error {
+	var held []callbacks.Outcome
+	err = s.write(ctx, func(tx *gorm.DB) (err error) {
 		if err := insertAttempts(tx, outcomes); err != nil {
 			return err
 		}
-		held, err := decide(tx, outcomes, now)
+		held, err = decide(tx, outcomes, now)
 		if err != nil {
 			return err
 		}
 		refused = len(outcomes) - len(held)
 		return s.follow(tx, held, now)
 	})
+	if err == nil {
+		s.options.Meter.deliveries(held)
+	}
 	return refused, err
 }
 
@@ -87,8 +91,7 @@ const (
 	attemptRow     = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
-// insertAttempts speaks to GORM's connection directly: at this rate the query builder would cost more than the query. One
-// that stands already is left alone: after a commit of which nobody knows whether it stood, outcomes come again.
+// insertAttempts leaves alone what stands already: after a commit of which nobody knows whether it stood, outcomes come again.
 func insertAttempts(tx *gorm.DB, outcomes []callbacks.Outcome) error {
 	return inSets(outcomes, func(set []callbacks.Outcome) error {
 		args := make([]any, 0, 14*len(set))
@@ -97,16 +100,14 @@ func insertAttempts(tx *gorm.DB, outcomes []callbacks.Outcome) error {
 			args = append(args, a.ProjectID, a.ID, a.DeliveryID, a.Number, int64(a.StartedAt), a.DurationMS, a.StatusCode,
 				string(a.ErrorClass), []byte(a.Request), []byte(a.Timings), a.Snippet, a.Truncated, a.Rule, a.Manual)
 		}
-		_, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context,
-			"INSERT INTO attempts "+attemptColumns+" VALUES "+times(attemptRow, len(set))+" ON CONFLICT DO NOTHING", args...)
-		return err
+		return exec(tx, "INSERT INTO attempts "+attemptColumns+" VALUES "+times(attemptRow, len(set))+" ON CONFLICT DO NOTHING", args...)
 	})
 }
 
 const (
-	decisionRow = "(?, ?, ?, ?, ?, ?, ?, ?)"
+	decisionRow = "(CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT))"
 	decideHead  = `UPDATE deliveries SET state = v.column4, reason = v.column5, due_at = v.column6, ended_at = v.column7,
-		delivered_at = CASE WHEN v.column4 = 'delivered' AND delivered_at = 0 THEN v.column7 ELSE delivered_at END, tries = tries + v.column8, recorded = recorded + 1, claims = 0, manual = 0, owner = '' FROM (VALUES `
+		delivered_at = CASE WHEN v.column4 = 'delivered' AND delivered_at = 0 THEN v.column7 ELSE delivered_at END, tries = tries + v.column8, recorded = recorded + 1, claims = 0, manual = FALSE, owner = '' FROM (VALUES `
 	decideTail = `) AS v WHERE deliveries.project_id = v.column1 AND deliveries.id = v.column2 AND deliveries.attempt = v.column3
 		AND deliveries.state = 'sending' RETURNING deliveries.project_id, deliveries.id, deliveries.attempt`
 )
@@ -119,12 +120,16 @@ func decide(tx *gorm.DB, outcomes []callbacks.Outcome, now jobs.Time) (held []ca
 		for i := range set {
 			o := &set[i]
 			var due, ended jobs.Time
+			counted := 1
+			if o.Decision.NoTry {
+				counted = 0
+			}
 			if o.Decision.State == callbacks.Waiting {
 				due = now.Add(o.Decision.Delay)
 			} else {
 				ended = now
 			}
-			args = append(args, o.Claimed.ProjectID, o.Claimed.ID, o.Claimed.Attempt, string(o.Decision.State), o.Decision.Reason, int64(due), int64(ended), !o.Decision.NoTry)
+			args = append(args, o.Claimed.ProjectID, o.Claimed.ID, o.Claimed.Attempt, string(o.Decision.State), o.Decision.Reason, int64(due), int64(ended), counted)
 		}
 		return each(tx, func(rows *sql.Rows) error {
 			var f fence

@@ -8,10 +8,23 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/ringback/ringback/jobs"
 )
+
+// Files is where the bytes are: a Folder, or S3.
+type Files interface {
+	jobs.Blobs
+	// Older lists the keys that were written before a time.
+	Older(ctx context.Context, than time.Time) ([]string, error)
+	// DropUnfinished removes what a crash has left of a Put that began before a time; it stands under no key.
+	DropUnfinished(ctx context.Context, than time.Time) (n int, err error)
+	// Ping tells whether bytes can be kept now.
+	Ping(ctx context.Context) error
+	Close() error
+}
 
 // Folder is the file store of one machine: a folder that no key can leave (os.Root). What stands under a key is whole:
 // it is written beside, fsynced, and renamed.
@@ -119,6 +132,31 @@ func (f *Folder) Older(ctx context.Context, than time.Time) ([]string, error) {
 		return ignoreMissing(err)
 	})
 	return keys, err
+}
+
+// DropUnfinished removes what stands in the spool since before a time.
+func (f *Folder) DropUnfinished(ctx context.Context, than time.Time) (n int, err error) {
+	spooled, err := fs.ReadDir(f.root.FS(), spoolDir)
+	for _, entry := range spooled {
+		info, statErr := entry.Info()
+		if statErr != nil || !info.ModTime().Before(than) {
+			err = errors.Join(err, ignoreMissing(statErr))
+			continue
+		}
+		err = errors.Join(err, ctx.Err(), ignoreMissing(f.root.Remove(path.Join(spoolDir, entry.Name()))))
+		n++
+	}
+	return n, err
+}
+
+// Ping writes a small file into the spool and removes it.
+func (f *Folder) Ping(ctx context.Context) error {
+	name := path.Join(spoolDir, jobs.NewID("ping-"))
+	_, err := f.spool(ctx, name, strings.NewReader("ping"))
+	if err = errors.Join(err, ignoreMissing(f.root.Remove(name))); err != nil {
+		return fmt.Errorf("store: the folder for files cannot be written to; look at its disk and its permissions: %w", err)
+	}
+	return nil
 }
 
 // whileAlive ends a copy when its context ends.

@@ -46,26 +46,26 @@ func insertDeliveries(tx *gorm.DB, deliveries []callbacks.Delivery) error {
 			args = append(args, d.ProjectID, d.ID, d.EventID, string(d.EventType), d.JobID, d.WebhookID, d.EndpointID, d.Gate,
 				d.URL, string(d.State), d.Manual, int64(d.CreatedAt), int64(d.DueAt))
 		}
-		_, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context,
-			"INSERT INTO deliveries "+deliveryColumns+" VALUES "+times(deliveryRow, len(set)), args...)
-		return err
+		return exec(tx, "INSERT INTO deliveries "+deliveryColumns+" VALUES "+times(deliveryRow, len(set)), args...)
 	})
 }
 
-// claimDeliveries takes what has been due longest; claimAsked, which goes first, what somebody asked for.
+// dueThere takes what has been due longest; askedThere, which goes first, what somebody asked for.
 const (
-	claimDeliveries = claimHead + claimTail
-	claimAsked      = claimHead + " AND manual = 1" + claimTail
+	dueThere   = waitThere + inTurn
+	askedThere = waitThere + " AND manual" + inTurn
 
-	claimHead = `UPDATE deliveries SET state = 'sending', owner = ?, attempt = attempt + 1, claims = claims + 1 WHERE rowid IN (
-	SELECT rowid FROM deliveries WHERE project_id = ? AND gate = ? AND state = 'waiting'`
-	claimTail = ` AND due_at > 0 AND due_at <= ?
-	ORDER BY due_at LIMIT ?) RETURNING project_id, id, event_id, event_type, job_id, webhook_id, endpoint_id, gate, url, state, recorded,
-	manual, created_at, attempt, claims, tries, owner, due_at`
+	waitThere = "project_id = ? AND gate = ? AND state = 'waiting'"
+	inTurn    = " AND due_at > 0 AND due_at <= ? ORDER BY due_at"
 )
 
-// scanClaimed reads what claimDeliveries returns. It speaks to GORM's connection directly, as all do that come once for
-// each callback.
+func claimDeliveries(tx *gorm.DB, which string) string {
+	return "UPDATE deliveries SET state = 'sending', owner = ?, attempt = attempt + 1, claims = claims + 1 WHERE " + some(tx, "deliveries", which) +
+		" RETURNING project_id, id, event_id, event_type, job_id, webhook_id, endpoint_id, gate, url, state, recorded," +
+		" manual, created_at, attempt, claims, tries, owner, due_at"
+}
+
+// scanClaimed reads what claimDeliveries returns.
 func scanClaimed(rows *sql.Rows) (d callbacks.Delivery, err error) {
 	err = rows.Scan(&d.ProjectID, &d.ID, &d.EventID, &d.EventType, &d.JobID, &d.WebhookID, &d.EndpointID, &d.Gate, &d.URL, &d.State,
 		&d.Recorded, &d.Manual, &d.CreatedAt, &d.Attempt, &d.Claims, &d.Tries, &d.Owner, &d.DueAt)
@@ -80,6 +80,9 @@ func (s *Store) ClaimDeliveries(ctx context.Context, owner string, wants []callb
 		claimed, err = c.run(wants)
 		return err
 	})
+	if errors.Is(err, errUnknown) {
+		s.giveBack(ctx, "deliveries", owner, heldOf(claimed, func(c *callbacks.Claimed) held { return held{c.Ref(), c.Attempt, c.GateRef()} }))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +106,10 @@ func (c *claim) run(wants []callbacks.Want) ([]callbacks.Claimed, error) {
 	for i, w := range wants {
 		refs[i] = w.Gate
 	}
-	var err error
+	err := lockGates(c.tx, refs)
+	if err != nil {
+		return nil, err
+	}
 	if c.shut, err = shutGates(c.tx, refs); err != nil {
 		return nil, err
 	}
@@ -128,25 +134,22 @@ func (c *claim) take(w callbacks.Want) error {
 		room = min(room, 1)
 	}
 	begun := len(c.rows)
-	for _, query := range []string{claimAsked, claimDeliveries} {
+	for _, which := range []string{askedThere, dueThere} {
 		left := room - (len(c.rows) - begun)
-		if err := c.claim(query, w.Gate, left); err != nil {
+		if err := c.claim(which, w.Gate, left); err != nil {
 			return err
 		}
 	}
 	return lookAgain(c.tx, w.Gate, c.now)
 }
 
-func (c *claim) claim(query string, gate jobs.Ref, room int) error {
+func (c *claim) claim(which string, gate jobs.Ref, room int) error {
 	return each(c.tx, func(rows *sql.Rows) error {
 		d, err := scanClaimed(rows)
 		c.rows = append(c.rows, d)
 		return err
-	}, query, c.owner, gate.ProjectID, gate.ID, int64(c.now), room)
+	}, claimDeliveries(c.tx, which), c.owner, gate.ProjectID, gate.ID, int64(c.now), room)
 }
-
-const cancelDeliveries = `UPDATE deliveries SET state = 'cancelled', reason = ?, ended_at = ?, due_at = 0 WHERE rowid IN (
-	SELECT rowid FROM deliveries WHERE project_id = ? AND gate = ? AND state = 'waiting' LIMIT ?)`
 
 // cancel ends what waits for an endpoint that is not active, a slice at a time; the gate is looked at again at once while
 // some is left, whenever that would have been due.
@@ -155,7 +158,7 @@ func (c *claim) cancel(gate jobs.Ref, e *opened) error {
 	if e.DeletedAt > 0 {
 		reason = callbacks.ReasonDeleted
 	}
-	ended := c.tx.Exec(cancelDeliveries, reason, c.now, gate.ProjectID, gate.ID, slice)
+	ended := c.tx.Exec("UPDATE deliveries SET state = 'cancelled', reason = ?, ended_at = ?, due_at = 0 WHERE "+some(c.tx, "deliveries", waitThere), reason, c.now, gate.ProjectID, gate.ID, slice)
 	if ended.Error != nil {
 		return ended.Error
 	}
@@ -188,7 +191,8 @@ func (c *claim) equip() ([]callbacks.Claimed, error) {
 	}
 	claimed := make([]callbacks.Claimed, len(c.rows))
 	for i, d := range c.rows {
-		claimed[i] = callbacks.Claimed{Delivery: d, Body: bodies[events[i]], ShutAt: c.shut[d.GateRef()]}
+		e := bodies[events[i]]
+		claimed[i] = callbacks.Claimed{Delivery: d, Body: e.body, Trace: e.trace, ShutAt: c.shut[d.GateRef()]}
 		c.address(&claimed[i], webhooks)
 	}
 	return claimed, nil
@@ -280,16 +284,22 @@ func (s *Store) openHook(row *webhook) hook {
 	return hook{receiver: &r}
 }
 
-func bodiesOf(tx *gorm.DB, refs []jobs.Ref) (map[jobs.Ref][]byte, error) {
-	bodies := make(map[jobs.Ref][]byte, len(refs))
+// frozen is what a POST takes of its event.
+type frozen struct {
+	body  []byte
+	trace string
+}
+
+func bodiesOf(tx *gorm.DB, refs []jobs.Ref) (map[jobs.Ref]frozen, error) {
+	bodies := make(map[jobs.Ref]frozen, len(refs))
 	for project, ids := range byProject(refs) {
 		err := eachOf(tx, func(rows *sql.Rows) error {
 			var id string
-			var body []byte
-			err := rows.Scan(&id, &body)
-			bodies[jobs.Ref{ProjectID: project, ID: id}] = body
+			var e frozen
+			err := rows.Scan(&id, &e.body, &e.trace)
+			bodies[jobs.Ref{ProjectID: project, ID: id}] = e
 			return err
-		}, "SELECT id, body FROM events WHERE project_id = ? AND id IN", project, ids)
+		}, "SELECT id, body, trace FROM events WHERE project_id = ? AND id IN", project, ids)
 		if err != nil {
 			return nil, err
 		}
@@ -306,19 +316,4 @@ func eachOf(tx *gorm.DB, scan func(*sql.Rows) error, query, project string, ids 
 		}
 		return each(tx, scan, query+" ("+times("?", len(set))+")", args...)
 	})
-}
-
-// each runs a query on GORM's connection and hands each row to scan.
-func each(tx *gorm.DB, scan func(*sql.Rows) error, query string, args ...any) error {
-	rows, err := tx.Statement.ConnPool.QueryContext(tx.Statement.Context, query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
 }

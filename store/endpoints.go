@@ -84,7 +84,7 @@ func (s *Store) takeEndpoint(db *gorm.DB, ref jobs.Ref) (callbacks.Registered, e
 // waits there is to end.
 func (s *Store) ChangeEndpoint(ctx context.Context, ref jobs.Ref, change func(*callbacks.Registered) error) (r callbacks.Registered, err error) {
 	err = s.write(ctx, func(tx *gorm.DB) (err error) {
-		if r, err = s.takeEndpoint(tx, ref); err != nil {
+		if r, err = s.takeEndpoint(locked(tx), ref); err != nil {
 			return err
 		}
 		if err := change(&r); err != nil {
@@ -174,9 +174,10 @@ func (s *Store) observe(tx *gorm.DB, outcomes []callbacks.Outcome, now jobs.Time
 			of[d.GateRef()] = append(of[d.GateRef()], &outcomes[i])
 		}
 	}
-	for ref, some := range of {
+	for _, ref := range inOrder(of) {
+		some := of[ref]
 		var e callbacks.Endpoint
-		err := tx.Where("project_id = ? AND id = ? AND deleted_at = 0", ref.ProjectID, ref.ID).Take(&e).Error
+		err := locked(tx).Where("project_id = ? AND id = ? AND deleted_at = 0", ref.ProjectID, ref.ID).Take(&e).Error
 		if err == nil {
 			err = s.observeOne(tx, &e, some, now)
 		}

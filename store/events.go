@@ -90,26 +90,26 @@ func (s *Store) receivers(tx *gorm.DB, project string, named jobs.Texts) (callba
 	to := callbacks.Receivers{Named: named, First: s.options.FirstDelay}
 	active := false
 	err := each(tx, func(*sql.Rows) error { active = true; return nil },
-		"SELECT 1 FROM endpoints WHERE project_id = ? AND is_active = 1 AND deleted_at = 0 LIMIT 1", project)
+		"SELECT 1 FROM endpoints WHERE project_id = ? AND is_active AND deleted_at = 0 LIMIT 1", project)
 	if err == nil && active {
 		err = tx.Select("project_id, id, url, event_types, models, is_active, schedule, deleted_at").
-			Where("project_id = ? AND is_active = 1 AND deleted_at = 0", project).Find(&to.Endpoints).Error
+			Where("project_id = ? AND is_active AND deleted_at = 0", project).Find(&to.Endpoints).Error
 	}
 	if err != nil || len(named) == 0 {
 		return to, err
 	}
 	var more []callbacks.Endpoint
-	err = tx.Where("project_id = ? AND id IN ? AND NOT (is_active = 1 AND deleted_at = 0)", project, []string(named)).Find(&more).Error
+	err = tx.Where("project_id = ? AND id IN ? AND NOT (is_active AND deleted_at = 0)", project, []string(named)).Find(&more).Error
 	to.Endpoints = append(to.Endpoints, more...)
 	return to, err
 }
 
-const insertEvent = `INSERT INTO events (project_id, id, type, job_id, model, sequence, created_at, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+const insertEvent = `INSERT INTO events (project_id, id, type, job_id, model, sequence, created_at, trace, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // recordEvent writes an event and what it owes, and gives the gates behind which some of it is due.
 func (s *Store) recordEvent(tx *gorm.DB, e *jobs.Event, to callbacks.Receivers) ([]jobs.Ref, error) {
-	_, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context, insertEvent,
-		e.ProjectID, e.ID, string(e.Type), e.JobID, e.Model, e.Sequence, int64(e.CreatedAt), e.Body)
+	err := exec(tx, insertEvent,
+		e.ProjectID, e.ID, string(e.Type), e.JobID, e.Model, e.Sequence, int64(e.CreatedAt), e.Trace, e.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -137,10 +137,15 @@ func (s *Store) recordFileEvent(tx *gorm.DB, f *jobs.File, typ jobs.EventType) e
 	return err
 }
 
-// Events reads a page in commit order, after a position or an event's ID. On SQLite the single writer gives the
-// positions, so that a reader never skips one.
+// Events reads a page in commit order, after a position or an event's ID.
 func (s *Store) Events(ctx context.Context, project, after string, limit int) ([]jobs.Event, bool, error) {
+	if err := s.number(ctx); err != nil {
+		return nil, false, err
+	}
 	position, err := s.eventPosition(ctx, project, after)
+	if err == nil {
+		err = s.checkCursor(ctx, project, after, position)
+	}
 	if err != nil {
 		return nil, false, err
 	}
@@ -158,10 +163,17 @@ func (s *Store) Event(ctx context.Context, ref jobs.Ref) (e jobs.Event, err erro
 	return e, found(err, jobs.NotFound("No event found with id '%s'.", ref.ID))
 }
 
-// LastEvent is the position of a project's newest event; zero for none.
+// LastEvent is the position of a project's newest event, kept or not; zero for none.
 func (s *Store) LastEvent(ctx context.Context, project string) (position int64, err error) {
+	if err := s.number(ctx); err != nil {
+		return 0, err
+	}
 	err = s.read(ctx).Model(&jobs.Event{}).Select("coalesce(max(position), 0)").Where("project_id = ?", project).Scan(&position).Error
-	return position, err
+	if err != nil {
+		return 0, err
+	}
+	until, err := s.eventsUntil(ctx, project)
+	return max(position, until), err
 }
 
 func (s *Store) eventPosition(ctx context.Context, project, after string) (int64, error) {
@@ -173,5 +185,5 @@ func (s *Store) eventPosition(ctx context.Context, project, after string) (int64
 	}
 	var e jobs.Event
 	err := s.read(ctx).Select("position").Where("project_id = ? AND id = ?", project, after).Take(&e).Error
-	return e.Position, found(err, jobs.Errorf(jobs.CodeValue, "after", "Invalid value for 'after': '%s' is neither an event's ID nor a position.", after))
+	return e.Position, found(err, jobs.Errorf(jobs.CodeValue, "after", "Invalid value for 'after': '%s' is neither a position nor the ID of an event that is kept (retention.events). Begin again without 'after', with the oldest event that is kept.", after))
 }

@@ -78,7 +78,7 @@ const readersOf = `SELECT (SELECT count(*) FROM jobs WHERE project_id = ? AND in
 func (s *Store) DeleteFile(ctx context.Context, ref jobs.Ref, now jobs.Time) (blob string, err error) {
 	err = s.write(ctx, func(tx *gorm.DB) error {
 		blob = ""
-		f, err := s.takeFile(tx, ref)
+		f, err := s.takeFile(locked(tx), ref)
 		if err != nil {
 			return err
 		}

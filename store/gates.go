@@ -21,10 +21,26 @@ type gate struct {
 const wakeGate = `INSERT INTO gates (project_id, id, wake_at, shut_at) VALUES (?, ?, ?, 0)
 	ON CONFLICT (project_id, id) DO UPDATE SET wake_at = excluded.wake_at WHERE gates.wake_at = 0 OR gates.wake_at > excluded.wake_at`
 
-// wakeGates has the sweeper look at gates when deliveries behind them become due.
+// wakeGates has the sweeper look at gates when deliveries behind them become due. Where several transactions run at the same
+// time it is done at the end of each.
 func wakeGates(tx *gorm.DB, due map[jobs.Ref]jobs.Time) error {
-	for ref, at := range due {
-		if err := tx.Exec(wakeGate, ref.ProjectID, ref.ID, at).Error; err != nil {
+	if late, ok := tx.Statement.Context.Value(lateGates{}).(map[jobs.Ref]jobs.Time); ok {
+		for ref, at := range due {
+			sooner(late, ref, at)
+		}
+		return nil
+	}
+	return wakeGatesNow(tx, due)
+}
+
+// lateGates is the key, in the context of a transaction on PostgreSQL, of the gates that it is to wake (map[jobs.Ref]jobs.Time).
+// Each of them is a row that many transactions want. So it locks them last, for as short as can be, and all of them in one
+// order: no two wait for each other.
+type lateGates struct{}
+
+func wakeGatesNow(tx *gorm.DB, due map[jobs.Ref]jobs.Time) error {
+	for _, ref := range inOrder(due) {
+		if err := tx.Exec(wakeGate, ref.ProjectID, ref.ID, due[ref]).Error; err != nil {
 			return err
 		}
 	}
@@ -66,6 +82,22 @@ func shutGates(tx *gorm.DB, refs []jobs.Ref) (map[jobs.Ref]jobs.Time, error) {
 	return shut, nil
 }
 
+// lockGates has nobody else claim behind the gates, or wake them, before the transaction ends: what becomes due meanwhile
+// wakes them after it, and is not overlooked by it.
+func lockGates(tx *gorm.DB, refs []jobs.Ref) error {
+	if sqlOf(tx) == &onSQLite {
+		return nil
+	}
+	for project, ids := range byProject(refs) {
+		var held []string
+		err := locked(tx).Model(&gate{}).Select("id").Where("project_id = ? AND id IN ?", project, ids).Order("id").Scan(&held).Error
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // nextLook sets when the sweeper looks at a gate again: when the next of its deliveries becomes due, or soon where some
 // are due already, or never.
 const nextLook = `UPDATE gates SET wake_at = coalesce((
@@ -80,9 +112,17 @@ func lookAgain(tx *gorm.DB, ref jobs.Ref, now jobs.Time) error {
 // eventSlice bounds what ends in one transaction with an event for each.
 const eventSlice = 200
 
-const expireDeliveries = `UPDATE deliveries SET state = 'failed', reason = ?, ended_at = ?, due_at = 0 WHERE rowid IN (
-	SELECT d.rowid FROM gates g CROSS JOIN deliveries d ON d.project_id = g.project_id AND d.gate = g.id
-	WHERE g.shut_at > 0 AND g.shut_at <= ? AND d.state = 'waiting' AND d.due_at > 0 AND d.due_at <= ? LIMIT ?) RETURNING *`
+// expireDeliveries begins with the gates, which are few.
+func expireDeliveries(tx *gorm.DB) string {
+	d := sqlOf(tx)
+	lock := d.free
+	if lock != "" {
+		lock = " FOR UPDATE OF d SKIP LOCKED"
+	}
+	return "UPDATE deliveries SET state = 'failed', reason = ?, ended_at = ?, due_at = 0 WHERE " + d.row + " IN (SELECT d." + d.row +
+		" FROM gates g " + d.from + " deliveries d ON d.project_id = g.project_id AND d.gate = g.id" +
+		" WHERE g.shut_at > 0 AND g.shut_at <= ? AND d.state = 'waiting' AND d.due_at > 0 AND d.due_at <= ? LIMIT ?" + lock + ") RETURNING *"
+}
 
 // ExpireDeliveries gives up what has waited at a shut gate for callbacks.MaxWait.
 func (s *Store) ExpireDeliveries(ctx context.Context, now jobs.Time) (n int, err error) {
@@ -93,11 +133,14 @@ func (s *Store) ExpireDeliveries(ctx context.Context, now jobs.Time) (n int, err
 	}
 	err = s.write(ctx, func(tx *gorm.DB) error {
 		var ended []callbacks.Delivery
-		err := tx.Raw(expireDeliveries, callbacks.ReasonBreakerOpen, now, before, before, eventSlice).Scan(&ended).Error
+		err := tx.Raw(expireDeliveries(tx), callbacks.ReasonBreakerOpen, now, before, before, eventSlice).Scan(&ended).Error
 		if n = len(ended); err != nil {
 			return err
 		}
 		return s.exhausted(tx, ended, now)
 	})
+	if err == nil {
+		s.options.Meter.givenUp(n)
+	}
 	return n, err
 }

@@ -69,7 +69,7 @@ func (s *Store) repeated(used *idempotencyKey, hash []byte) error {
 
 func (s *Store) use(tx *gorm.DB, k idempotencyKey) error {
 	var used idempotencyKey
-	err := tx.Where("project_id = ? AND key = ?", k.ProjectID, k.Key).Take(&used).Error
+	err := locked(tx).Where("project_id = ? AND key = ?", k.ProjectID, k.Key).Take(&used).Error
 	switch {
 	case errors.Is(err, gorm.ErrRecordNotFound):
 	case err != nil:

@@ -12,11 +12,15 @@ import (
 )
 
 // Janitor removes what nobody can see any more: expired files, the parts of uploads that have ended, bytes that no row
-// names, used-up Idempotency-Keys.
+// names, used-up Idempotency-Keys; and what has been kept for its period. In a fleet one process cleans.
 type Janitor struct {
 	Store *Store
-	Files *Folder
+	Files Files
+	Keep  Periods
+	Owner string // this process; in a fleet it leads, or leaves the work to the one that does
 	Log   *slog.Logger
+
+	pace
 }
 
 const (
@@ -25,7 +29,6 @@ const (
 	spentEvery = time.Second
 	// orphanAge is how long bytes without a row are left alone: an upload that is still coming in has none yet.
 	orphanAge = 24 * time.Hour
-	slice     = 1000 // rows that one purge removes at once, so that it never holds the writer for long
 )
 
 // Run cleans every ten minutes until ctx ends; deleted streams go sooner.
@@ -34,7 +37,7 @@ func (j *Janitor) Run(ctx context.Context) {
 	defer tick.Stop()
 	defer soon.Stop()
 	for clean := j.runOnce; ; {
-		if _, err := clean(ctx); err != nil && ctx.Err() == nil {
+		if _, err := clean(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, errNotLeading) {
 			j.Log.Error("cannot clean up; trying again later", "err", err)
 		}
 		select {
@@ -48,66 +51,47 @@ func (j *Janitor) Run(ctx context.Context) {
 	}
 }
 
-// runOnce gives how many things it removed. A step that fails keeps none of the others from their work.
+// runOnce gives how many things it removed. A step that fails keeps none of the others from their work; one that finds that
+// another process cleans ends the round.
 func (j *Janitor) runOnce(ctx context.Context) (n int, err error) {
+	whole := func(step func(context.Context) (int, error)) func(context.Context) (int, error) {
+		return func(ctx context.Context) (int, error) { return j.bySlices(ctx, step) }
+	}
 	for _, step := range []func(context.Context) (int, error){
-		j.keys, j.gates, j.expired, j.deleted, j.lapsed, j.parts, j.streams, j.spent, j.orphans,
+		whole(j.keys), whole(j.gates), whole(j.expired), whole(j.lasting), whole(j.lapsed), whole(j.parts), whole(j.streams), whole(j.spent),
+		j.events, j.attempts, j.results, j.jobs, j.remains,
+		whole(j.deleted), whole(j.names), whole(j.uploads), j.giveBack, whole(j.orphans), whole(j.unfinished),
 	} {
-		m, failed := bySlices(ctx, step)
+		m, failed := step(ctx)
 		n, err = n+m, errors.Join(err, failed)
+		if errors.Is(failed, errNotLeading) || ctx.Err() != nil {
+			break
+		}
 	}
 	return n, err
 }
 
-func (j *Janitor) deletedStreams(ctx context.Context) (int, error) { return bySlices(ctx, j.spent) }
-
-// bySlices repeats a step until it finds nothing more: others can write in between.
-func bySlices(ctx context.Context, step func(context.Context) (int, error)) (n int, err error) {
-	for m := 1; m > 0 && err == nil; n += m {
-		m, err = step(ctx)
-	}
-	return n, err
-}
+// deletedStreams removes what clients have just deleted.
+func (j *Janitor) deletedStreams(ctx context.Context) (int, error) { return j.bySlices(ctx, j.spent) }
 
 func (j *Janitor) keys(ctx context.Context) (int, error) {
-	var n int64
-	err := j.Store.write(ctx, func(tx *gorm.DB) error {
-		r := tx.Exec("DELETE FROM idempotency_keys WHERE rowid IN (SELECT rowid FROM idempotency_keys WHERE created_at <= ? LIMIT ?)",
-			j.Store.now().Add(-keyTTL), slice)
-		n = r.RowsAffected
-		return r.Error
-	})
-	return int(n), err
+	return j.remove(ctx, "idempotency_keys", "created_at <= ?", keyTTL)
 }
 
 // gates removes the rows of gates behind which nothing waits; the next delivery makes its own again.
 func (j *Janitor) gates(ctx context.Context) (int, error) {
 	var n int64
-	err := j.Store.write(ctx, func(tx *gorm.DB) error {
-		r := tx.Exec("DELETE FROM gates WHERE rowid IN (SELECT rowid FROM gates WHERE wake_at = 0 AND shut_at = 0 LIMIT ?)", slice)
+	err := j.write(ctx, func(tx *gorm.DB) error {
+		r := tx.Exec("DELETE FROM gates WHERE "+some(tx, "gates", "wake_at = 0 AND shut_at = 0"), j.room())
 		n = r.RowsAffected
 		return r.Error
 	})
 	return int(n), err
 }
 
-// expired hides files whose time has passed; their bytes follow as those of deleted files do.
-func (j *Janitor) expired(ctx context.Context) (n int, err error) {
-	err = j.Store.write(ctx, func(tx *gorm.DB) error {
-		now := j.Store.now()
-		var files []jobs.File
-		if err := tx.Where("expires_at > 0 AND expires_at <= ? AND deleted_at = 0 AND "+unread, now).Limit(eventSlice).Find(&files).Error; err != nil {
-			return err
-		}
-		n = len(files)
-		for i := range files {
-			if err := j.Store.hideFile(tx, &files[i], now); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return n, err
+// expired hides files whose time has passed.
+func (j *Janitor) expired(ctx context.Context) (int, error) {
+	return j.hide(ctx, "expires_at > 0 AND expires_at <= ?", j.Store.now())
 }
 
 // unread holds for files that no unfinished job reads, or will read at its time.
@@ -116,12 +100,12 @@ const unread = `NOT EXISTS (
 	SELECT 1 FROM jobs WHERE jobs.project_id = files.project_id AND jobs.validation_file_id = files.id AND jobs.ended_at = 0
 		AND jobs.validation_file_id <> '')`
 
-const unreadBlobs = "SELECT blob FROM files WHERE deleted_at > 0 AND blob <> '' AND " + unread + " LIMIT ?"
+const unreadBlobs = "SELECT blob FROM files WHERE deleted_at > 0 AND blob > '' AND " + unread + " LIMIT ?"
 
 // deleted removes the bytes of hidden files that no unfinished job reads any more.
 func (j *Janitor) deleted(ctx context.Context) (int, error) {
 	var blobs []string
-	if err := j.Store.read(ctx).Raw(unreadBlobs, slice).Scan(&blobs).Error; err != nil || len(blobs) == 0 {
+	if err := j.Store.read(ctx).Raw(unreadBlobs, j.room()).Scan(&blobs).Error; err != nil || len(blobs) == 0 {
 		return 0, err
 	}
 	for _, blob := range blobs {
@@ -129,7 +113,7 @@ func (j *Janitor) deleted(ctx context.Context) (int, error) {
 			return 0, err
 		}
 	}
-	return len(blobs), j.Store.write(ctx, func(tx *gorm.DB) error {
+	return len(blobs), j.write(ctx, func(tx *gorm.DB) error {
 		return tx.Model(&jobs.File{}).Where("blob IN ? AND deleted_at > 0", blobs).Update("blob", "").Error
 	})
 }
@@ -145,6 +129,11 @@ func (j *Janitor) orphans(ctx context.Context) (n int, err error) {
 		n += m
 	}
 	return n, err
+}
+
+// unfinished removes what a crash in the middle of an upload has left.
+func (j *Janitor) unfinished(ctx context.Context) (int, error) {
+	return j.Files.DropUnfinished(ctx, j.Store.options.Now().Add(-orphanAge))
 }
 
 func (j *Janitor) removeUnnamed(ctx context.Context, keys []string) (n int, err error) {

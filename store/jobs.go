@@ -1,7 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -26,6 +31,9 @@ func (s *Store) CreateJob(ctx context.Context, n jobs.NewJob) (woken jobs.Woken,
 			return err
 		}
 		if err := checkEndpoints(tx, n.Job.ProjectID, n.Job.WebhookIDs); err != nil {
+			return err
+		}
+		if err := readsRetried(tx, &n.Job); err != nil {
 			return err
 		}
 		if err := s.createWebhook(tx, n.Job.Ref(), n.Webhook); err != nil {
@@ -86,7 +94,7 @@ func (s *Store) Job(ctx context.Context, ref jobs.Ref) (jobs.Snapshot, error) {
 func (s *Store) Request(ctx context.Context, ref jobs.Ref) ([]byte, error) {
 	var p payload
 	err := byJob(s.read(ctx), ref).Select("request").Take(&p).Error
-	return p.Request, err
+	return p.Request, found(err, jobs.NotFound("No request is kept of '%s'.", ref.ID))
 }
 
 // Jobs reads a page, newest first.
@@ -117,10 +125,10 @@ func (s *Store) Jobs(ctx context.Context, q jobs.JobQuery) ([]jobs.Job, bool, er
 // withMetadata picks jobs by what their clients noted on them.
 func withMetadata(db *gorm.DB, q jobs.JobQuery) *gorm.DB {
 	for key, value := range q.Metadata {
-		db = db.Where("EXISTS (SELECT 1 FROM json_each(jobs.metadata) AS pair WHERE pair.key = ? AND pair.value = ?)", key, value)
+		db = db.Where(sqlOf(db).ofMetadata, key, value)
 	}
 	if q.NoMetadata {
-		db = db.Where("(metadata IS NULL OR CAST(metadata AS TEXT) IN ('', '{}', 'null'))")
+		db = db.Where(sqlOf(db).noMetadata)
 	}
 	return db
 }
@@ -160,7 +168,13 @@ func (s *Store) ClaimJobs(ctx context.Context, owner string, refs []jobs.Ref, no
 		}
 		return s.recordBegun(tx, claimed, now)
 	})
-	return claimed, err
+	if errors.Is(err, errUnknown) {
+		s.giveBack(ctx, "jobs", owner, heldOf(claimed, func(j *jobs.Job) held { return held{Ref: j.Ref(), attempt: j.Attempt} }))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return claimed, nil
 }
 
 // recordBegun writes the events of the jobs that a claim has begun. What they owe is found by the sweeper.
@@ -184,16 +198,23 @@ func (s *Store) recordBegun(tx *gorm.DB, claimed []jobs.Job, now jobs.Time) erro
 // Move changes a job by compare-and-set. The row, its events, their deliveries and all other effects stand together
 // or not at all.
 func (s *Store) Move(ctx context.Context, ref jobs.Ref, move func(*jobs.Job) (jobs.Effects, error)) (snapshot jobs.Snapshot, woken jobs.Woken, err error) {
+	var before jobs.Status
 	err = s.write(ctx, func(tx *gorm.DB) error {
-		snapshot, woken, err = s.move(tx, ref, move)
+		snapshot, woken, err = s.move(tx, ref, func(j *jobs.Job) (jobs.Effects, error) {
+			before = j.Status
+			return move(j)
+		})
 		return err
 	})
+	if err == nil {
+		s.options.Meter.moved(before, &snapshot.Job)
+	}
 	return snapshot, woken, err
 }
 
 func (s *Store) move(tx *gorm.DB, ref jobs.Ref, move func(*jobs.Job) (jobs.Effects, error)) (jobs.Snapshot, jobs.Woken, error) {
 	var woken jobs.Woken
-	before, err := takeJob(tx, ref)
+	before, err := takeJob(locked(tx), ref)
 	if err != nil {
 		return jobs.Snapshot{}, woken, err
 	}
@@ -281,6 +302,14 @@ func takeJob(db *gorm.DB, ref jobs.Ref) (jobs.Job, error) {
 
 func byJob(db *gorm.DB, ref jobs.Ref) *gorm.DB {
 	return db.Where("project_id = ? AND job_id = ?", ref.ProjectID, ref.ID)
+}
+
+// inOrder gives the keys of a map in an order that is always the same: two transactions that lock several rows lock them in
+// the same order, and do not wait for each other.
+func inOrder[T any](of map[jobs.Ref]T) []jobs.Ref {
+	return slices.SortedFunc(maps.Keys(of), func(a, b jobs.Ref) int {
+		return cmp.Or(strings.Compare(a.ProjectID, b.ProjectID), strings.Compare(a.ID, b.ID))
+	})
 }
 
 func byProject(refs []jobs.Ref) map[string][]string {

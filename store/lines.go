@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"slices"
 	"strings"
 
@@ -17,10 +18,12 @@ func (s *Store) RecordLines(ctx context.Context, lines []jobs.Line) (woken jobs.
 		ref := jobs.Ref{ProjectID: l.ProjectID, ID: l.JobID}
 		byJob[ref] = append(byJob[ref], l)
 	}
+	var fresh jobs.Tally
 	err = s.write(ctx, func(tx *gorm.DB) error {
-		woken = jobs.Woken{}
-		for ref, lines := range byJob {
-			more, err := s.recordLines(tx, ref, lines)
+		woken, fresh = jobs.Woken{}, jobs.Tally{}
+		for _, ref := range inOrder(byJob) {
+			lines := byJob[ref]
+			more, err := s.recordLines(tx, ref, lines, &fresh)
 			if err != nil {
 				return err
 			}
@@ -28,11 +31,15 @@ func (s *Store) RecordLines(ctx context.Context, lines []jobs.Line) (woken jobs.
 		}
 		return nil
 	})
+	if err == nil {
+		s.options.Meter.lines(len(lines), fresh)
+	}
 	return woken, err
 }
 
-func (s *Store) recordLines(tx *gorm.DB, ref jobs.Ref, lines []jobs.Line) (jobs.Woken, error) {
-	job, err := takeJob(tx, ref)
+// recordLines keeps one batch's, and adds those that were new to all.
+func (s *Store) recordLines(tx *gorm.DB, ref jobs.Ref, lines []jobs.Line, all *jobs.Tally) (jobs.Woken, error) {
+	job, err := takeJob(locked(tx), ref) // so a batch's outcomes are kept one set after the other
 	if err != nil || job.Status.Terminal() {
 		return jobs.Woken{}, err
 	}
@@ -40,6 +47,8 @@ func (s *Store) recordLines(tx *gorm.DB, ref jobs.Ref, lines []jobs.Line) (jobs.
 	if err != nil || fresh == (jobs.Tally{}) {
 		return jobs.Woken{}, err
 	}
+	all.Completed += fresh.Completed
+	all.Failed += fresh.Failed
 	if err := noteProgress(tx, ref, lines); err != nil {
 		return jobs.Woken{}, err
 	}
@@ -92,8 +101,7 @@ func insertLines(tx *gorm.DB, lines []jobs.Line) (jobs.Tally, error) {
 
 const lineRow = "(?, ?, ?, ?, ?)"
 
-// insertSet is one statement; it gives the numbers of the lines that were new. It speaks to GORM's connection
-// directly: at this rate the query builder would cost more than the query.
+// insertSet is one statement; it gives the numbers of the lines that were new.
 func insertSet(tx *gorm.DB, lines []jobs.Line) (map[int64]bool, error) {
 	query := "INSERT INTO lines (project_id, job_id, line, ok, text) VALUES " +
 		strings.Repeat(lineRow+", ", len(lines)-1) + lineRow + " ON CONFLICT DO NOTHING RETURNING line"
@@ -101,20 +109,13 @@ func insertSet(tx *gorm.DB, lines []jobs.Line) (map[int64]bool, error) {
 	for _, l := range lines {
 		args = append(args, l.ProjectID, l.JobID, l.Line, l.OK, l.Text)
 	}
-	rows, err := tx.Statement.ConnPool.QueryContext(tx.Statement.Context, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	numbers := make(map[int64]bool, len(lines))
-	for rows.Next() {
+	return numbers, each(tx, func(rows *sql.Rows) error {
 		var n int64
-		if err := rows.Scan(&n); err != nil {
-			return nil, err
-		}
+		err := rows.Scan(&n)
 		numbers[n] = true
-	}
-	return numbers, rows.Err()
+		return err
+	}, query, args...)
 }
 
 // tallyFresh counts the new ones. Of two outcomes of one line in one set the first is the row.
@@ -148,7 +149,7 @@ const (
 func (s *Store) Lines(ctx context.Context, q jobs.LineQuery) ([]jobs.Line, error) {
 	db := byJob(s.read(ctx).Model(&jobs.Line{}), q.Job).Where("line > ?", q.After).Order("line").Limit(pageRows)
 	if q.OK == nil {
-		db = db.Select("line, ok, CASE WHEN ok THEN x'' ELSE text END")
+		db = db.Select("line, ok, CASE WHEN NOT ok THEN text END")
 	} else {
 		db = db.Select("line, ok, text").Where("ok = ?", *q.OK)
 	}

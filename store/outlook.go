@@ -50,7 +50,7 @@ func (s *Store) ahead(ctx context.Context, job *jobs.Job) (n int64, err error) {
 			sooner = waiting(p.Rank()).Where("due_at > 0 AND (due_at, id) < (?, ?)", job.DueAt, job.ID)
 		}
 		var more int64
-		if err := s.read(ctx).Raw("SELECT count(*) FROM (?)", sooner).Scan(&more).Error; err != nil {
+		if err := s.read(ctx).Raw("SELECT count(*) FROM (?) AS ahead", sooner).Scan(&more).Error; err != nil {
 			return 0, err
 		}
 		n += more
@@ -61,8 +61,8 @@ func (s *Store) ahead(ctx context.Context, job *jobs.Job) (n int64, err error) {
 // Of the newest calls, so many are looked at for those of the same model and path that have been answered.
 const lookedAt = 200
 
-const typicalTime = `SELECT CAST(coalesce(avg(ended_at - started_at), 0) AS INTEGER) FROM (
-	SELECT model, path, status, started_at, ended_at FROM jobs WHERE project_id = ? AND kind = ? ORDER BY created_at DESC, id DESC LIMIT ?)
+const typicalTime = `SELECT CAST(coalesce(avg(ended_at - started_at), 0) AS BIGINT) FROM (
+	SELECT model, path, status, started_at, ended_at FROM jobs WHERE project_id = ? AND kind = ? ORDER BY created_at DESC, id DESC LIMIT ?) AS newest
 	WHERE model = ? AND path = ? AND status = 'completed'`
 
 // typical is the mean time that the newest calls of the same model and path took, in milliseconds.

@@ -2,9 +2,6 @@ package store
 
 import (
 	"bytes"
-	"context"
-	"errors"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -30,7 +27,7 @@ func TestSettingsOfTheDatabase(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	for pragma, want := range map[string]string{"journal_mode": "wal", "auto_vacuum": "2", "synchronous": "2", "foreign_keys": "1"} {
 		var got string
-		require.NoError(t, s.writer.db.Raw("PRAGMA "+pragma).Scan(&got).Error)
+		require.NoError(t, s.writer.(*writer).db.Raw("PRAGMA "+pragma).Scan(&got).Error)
 		require.Equal(t, want, got, pragma)
 	}
 	require.Error(t, s.reads.Exec("DELETE FROM jobs").Error, "the read pool cannot write")
@@ -80,49 +77,6 @@ func TestWrongKeyRefusesToStart(t *testing.T) {
 	}
 }
 
-func TestFolderKeepsWholeFilesOrNothing(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	f, err := OpenFolder(dir)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, f.Close()) })
-	n, err := f.Put(t.Context(), "in/a", strings.NewReader("hello"))
-	require.NoError(t, err)
-	require.EqualValues(t, 5, n)
-	_, err = f.Put(t.Context(), "in/b", io.MultiReader(strings.NewReader("half"), failing{}))
-	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err = f.Put(ctx, "in/c", strings.NewReader("never"))
-	require.ErrorIs(t, err, context.Canceled)
-	_, err = f.Put(t.Context(), "../out", strings.NewReader("x"))
-	require.Error(t, err, "no key leaves the folder")
-	require.Equal(t, []string{"in/a"}, filesIn(t, dir))
-
-	r, err := f.Open(t.Context(), "in/a", 2)
-	require.NoError(t, err)
-	rest, err := io.ReadAll(r)
-	require.NoError(t, errors.Join(err, r.Close()))
-	require.Equal(t, "llo", string(rest))
-	require.NoError(t, f.Remove(t.Context(), "in/a"))
-	require.NoError(t, f.Remove(t.Context(), "in/a"), "twice is no error")
-}
-
-func TestSpoolOfACrashIsEmptied(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	require.NoError(t, os.MkdirAll(filepath.Join(dir, spoolDir), 0o700))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, spoolDir, "half"), []byte("x"), 0o600))
-	f, err := OpenFolder(dir)
-	require.NoError(t, err)
-	require.NoError(t, f.Close())
-	require.Empty(t, filesIn(t, dir))
-}
-
-type failing struct{}
-
-func (failing) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
-
 func filesIn(t *testing.T, dir string) []string {
 	t.Helper()
 	var names []string
@@ -139,109 +93,114 @@ func filesIn(t *testing.T, dir string) []string {
 // TestJanitor removes expired and deleted files' bytes and orphans, and nothing that somebody still reads.
 func TestJanitor(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	s := openStore(t, dir)
-	f, err := OpenFolder(filepath.Join(dir, "files"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, f.Close()) })
-	now := time.Now()
-	s.options.Now = func() time.Time { return now }
-	put := func(key string) {
-		_, err := f.Put(t.Context(), key, strings.NewReader(key))
+	onEach(t, func(t *testing.T, w *world) {
+		dir, s := t.TempDir(), w.Store
+		f, err := OpenFolder(filepath.Join(dir, "files"))
 		require.NoError(t, err)
-	}
-	file := func(id string, expires jobs.Time) {
-		put(id)
-		require.NoError(t, s.CreateFile(t.Context(), jobs.File{ProjectID: "default", ID: id, Purpose: "batch", Blob: id, CreatedAt: s.now(), ExpiresAt: expires}, nil))
-	}
-	file("kept", 0)
-	file("expiring", s.now().Add(time.Hour))
-	file("read", 0)
-	put("orphan")
-	j := newBatch(s.now())
-	j.InputFileID = "read"
-	_, err = s.CreateJob(t.Context(), jobs.NewJob{Job: j})
-	require.NoError(t, err)
-	blob, err := s.DeleteFile(t.Context(), jobs.Ref{ProjectID: "default", ID: "read"}, s.now())
-	require.NoError(t, err)
-	require.Empty(t, blob, "an unfinished job reads it")
-	require.NoError(t, s.CreateFile(t.Context(), jobs.File{ProjectID: "default", ID: "keyed", Blob: "keyed", CreatedAt: s.now()}, &jobs.Idempotency{Key: "k", Hash: []byte("h")}))
-	put("keyed")
+		t.Cleanup(func() { require.NoError(t, f.Close()) })
+		now := time.Now()
+		s.options.Now = func() time.Time { return now }
+		put := func(key string) {
+			_, err := f.Put(t.Context(), key, strings.NewReader(key))
+			require.NoError(t, err)
+		}
+		file := func(id string, expires jobs.Time) {
+			put(id)
+			require.NoError(t, s.CreateFile(t.Context(), jobs.File{ProjectID: "default", ID: id, Purpose: "batch", Blob: id, CreatedAt: s.now(), ExpiresAt: expires}, nil))
+		}
+		file("kept", 0)
+		file("expiring", s.now().Add(time.Hour))
+		file("read", 0)
+		put("orphan")
+		j := newBatch(s.now())
+		j.InputFileID = "read"
+		_, err = s.CreateJob(t.Context(), jobs.NewJob{Job: j})
+		require.NoError(t, err)
+		blob, err := s.DeleteFile(t.Context(), jobs.Ref{ProjectID: "default", ID: "read"}, s.now())
+		require.NoError(t, err)
+		require.Empty(t, blob, "an unfinished job reads it")
+		require.NoError(t, s.CreateFile(t.Context(), jobs.File{ProjectID: "default", ID: "keyed", Blob: "keyed", CreatedAt: s.now()}, &jobs.Idempotency{Key: "k", Hash: []byte("h")}))
+		put("keyed")
 
-	janitor := &Janitor{Store: s, Files: f, Log: slog.New(slog.DiscardHandler)}
-	_, err = janitor.runOnce(t.Context())
-	require.NoError(t, err)
-	require.ElementsMatch(t, []string{"kept", "expiring", "read", "orphan", "keyed"}, filesIn(t, filepath.Join(dir, "files")))
+		janitor := &Janitor{Store: s, Files: f, Log: slog.New(slog.DiscardHandler)}
+		_, err = janitor.runOnce(t.Context())
+		require.NoError(t, err)
+		require.ElementsMatch(t, []string{"kept", "expiring", "read", "orphan", "keyed"}, filesIn(t, filepath.Join(dir, "files")))
 
-	now = now.Add(25 * time.Hour)
-	_, err = janitor.runOnce(t.Context())
-	require.NoError(t, err)
-	require.ElementsMatch(t, []string{"kept", "read", "keyed"}, filesIn(t, filepath.Join(dir, "files")))
-	var keys int64
-	require.NoError(t, s.reads.Model(&idempotencyKey{}).Count(&keys).Error)
-	require.Zero(t, keys)
+		now = now.Add(25 * time.Hour)
+		_, err = janitor.runOnce(t.Context())
+		require.NoError(t, err)
+		require.ElementsMatch(t, []string{"kept", "read", "keyed"}, filesIn(t, filepath.Join(dir, "files")))
+		var keys int64
+		require.NoError(t, s.reads.Model(&idempotencyKey{}).Count(&keys).Error)
+		require.Zero(t, keys)
 
-	_, _, err = s.Move(t.Context(), j.Ref(), func(j *jobs.Job) (jobs.Effects, error) {
-		j.Status, j.EndedAt = jobs.Cancelled, s.now()
-		return jobs.Effects{}, nil
+		_, _, err = s.Move(t.Context(), j.Ref(), func(j *jobs.Job) (jobs.Effects, error) {
+			j.Status, j.EndedAt = jobs.Cancelled, s.now()
+			return jobs.Effects{}, nil
+		})
+		require.NoError(t, err)
+		_, err = janitor.runOnce(t.Context())
+		require.NoError(t, err)
+		require.ElementsMatch(t, []string{"kept", "keyed"}, filesIn(t, filepath.Join(dir, "files")))
 	})
-	require.NoError(t, err)
-	_, err = janitor.runOnce(t.Context())
-	require.NoError(t, err)
-	require.ElementsMatch(t, []string{"kept", "keyed"}, filesIn(t, filepath.Join(dir, "files")))
 }
 
 func TestJ9IdempotencyKey(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, t.TempDir())
-	now := time.Now()
-	s.options.Now = func() time.Time { return now }
-	create := func(hash string) (jobs.Job, error) {
-		j := newBatch(s.now())
-		_, err := s.CreateJob(t.Context(), jobs.NewJob{Job: j, Idempotency: &jobs.Idempotency{Key: "k", Hash: []byte(hash)}, Answer: []byte(j.ID)})
-		return j, err
-	}
-	first, err := create("a")
-	require.NoError(t, err)
-	_, err = create("a")
-	var replay *jobs.Replay
-	require.ErrorAs(t, err, &replay)
-	require.Equal(t, first.ID, string(replay.Answer))
-	_, err = create("b")
-	require.True(t, jobs.IsCode(err, jobs.CodeKeyReused))
-	all, _, err := s.Jobs(t.Context(), jobs.JobQuery{ProjectID: "default", Limit: 10})
-	require.NoError(t, err)
-	require.Len(t, all, 1)
-	now = now.Add(25 * time.Hour)
-	_, err = create("b")
-	require.NoError(t, err, "it is kept for 24 hours")
+	onEach(t, func(t *testing.T, w *world) {
+		s := w.Store
+		now := time.Now()
+		s.options.Now = func() time.Time { return now }
+		create := func(hash string) (jobs.Job, error) {
+			j := newBatch(s.now())
+			_, err := s.CreateJob(t.Context(), jobs.NewJob{Job: j, Idempotency: &jobs.Idempotency{Key: "k", Hash: []byte(hash)}, Answer: []byte(j.ID)})
+			return j, err
+		}
+		first, err := create("a")
+		require.NoError(t, err)
+		_, err = create("a")
+		var replay *jobs.Replay
+		require.ErrorAs(t, err, &replay)
+		require.Equal(t, first.ID, string(replay.Answer))
+		_, err = create("b")
+		require.True(t, jobs.IsCode(err, jobs.CodeKeyReused))
+		all, _, err := s.Jobs(t.Context(), jobs.JobQuery{ProjectID: "default", Limit: 10})
+		require.NoError(t, err)
+		require.Len(t, all, 1)
+		now = now.Add(25 * time.Hour)
+		_, err = create("b")
+		require.NoError(t, err, "it is kept for 24 hours")
+	})
 }
 
 func TestListsPageWithoutGaps(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, t.TempDir())
-	now := time.Now()
-	s.options.Now = func() time.Time { return now }
-	for range 7 {
-		_, err := s.CreateJob(t.Context(), jobs.NewJob{Job: newBatch(s.now())}) // all in one millisecond
-		require.NoError(t, err)
-	}
-	seen := map[string]bool{}
-	for after, more := "", true; more; {
-		var page []jobs.Job
-		var err error
-		page, more, err = s.Jobs(t.Context(), jobs.JobQuery{ProjectID: "default", After: after, Limit: 3})
-		require.NoError(t, err)
-		for _, j := range page {
-			require.False(t, seen[j.ID])
-			seen[j.ID] = true
+	onEach(t, func(t *testing.T, w *world) {
+		s := w.Store
+		now := time.Now()
+		s.options.Now = func() time.Time { return now }
+		for range 7 {
+			_, err := s.CreateJob(t.Context(), jobs.NewJob{Job: newBatch(s.now())}) // all in one millisecond
+			require.NoError(t, err)
 		}
-		after = page[len(page)-1].ID
-	}
-	require.Len(t, seen, 7)
-	_, _, err := s.Jobs(t.Context(), jobs.JobQuery{ProjectID: "default", After: "batch_none", Limit: 3})
-	require.True(t, jobs.IsCode(err, jobs.CodeValue))
-	other, _, err := s.Jobs(t.Context(), jobs.JobQuery{ProjectID: "other", Limit: 3})
-	require.NoError(t, err)
-	require.Empty(t, other)
+		seen := map[string]bool{}
+		for after, more := "", true; more; {
+			var page []jobs.Job
+			var err error
+			page, more, err = s.Jobs(t.Context(), jobs.JobQuery{ProjectID: "default", After: after, Limit: 3})
+			require.NoError(t, err)
+			for _, j := range page {
+				require.False(t, seen[j.ID])
+				seen[j.ID] = true
+			}
+			after = page[len(page)-1].ID
+		}
+		require.Len(t, seen, 7)
+		_, _, err := s.Jobs(t.Context(), jobs.JobQuery{ProjectID: "default", After: "batch_none", Limit: 3})
+		require.True(t, jobs.IsCode(err, jobs.CodeValue))
+		other, _, err := s.Jobs(t.Context(), jobs.JobQuery{ProjectID: "other", Limit: 3})
+		require.NoError(t, err)
+		require.Empty(t, other)
+	})
 }

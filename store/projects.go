@@ -28,7 +28,7 @@ func (p *project) keyPlace() string    { return "projects/" + p.ProjectID + "/pr
 // stored ones. One that does not open means another key: better no start than callbacks that cannot be signed.
 func (s *Store) ensureProject(ctx context.Context, id, secret string) error {
 	return s.write(ctx, func(tx *gorm.DB) error {
-		p, err := takeProject(tx, id)
+		p, err := takeProject(locked(tx), id)
 		fresh := jobs.IsCode(err, jobs.CodeNotFound)
 		if err != nil && !fresh {
 			return err
@@ -92,7 +92,7 @@ func (s *Store) Secrets(ctx context.Context, id string) (callbacks.Secrets, erro
 // RotateSecrets replaces them.
 func (s *Store) RotateSecrets(ctx context.Context, id string, change func(callbacks.Secrets) (callbacks.Secrets, error)) (secrets callbacks.Secrets, err error) {
 	err = s.write(ctx, func(tx *gorm.DB) error {
-		p, err := takeProject(tx, id)
+		p, err := takeProject(locked(tx), id)
 		if err != nil {
 			return err
 		}

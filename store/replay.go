@@ -13,7 +13,7 @@ import (
 // ChangeDelivery changes one in the transaction that writes it, where nobody has it in hand, and has its gate looked at.
 func (s *Store) ChangeDelivery(ctx context.Context, ref jobs.Ref, change func(*callbacks.Delivery, *callbacks.Endpoint, bool) error) (d callbacks.Delivery, attempts []callbacks.Attempt, err error) {
 	err = s.write(ctx, func(tx *gorm.DB) (err error) {
-		if d, err = takeDelivery(tx, ref); err != nil {
+		if d, err = takeDelivery(locked(tx), ref); err != nil {
 			return err
 		}
 		to, err := receiverOf(tx, &d)
@@ -70,7 +70,7 @@ func isGone(tx *gorm.DB, event jobs.Ref) (bool, error) {
 // sendable are deliveries that can be sent again: in nobody's hands, their event still kept, their endpoint active.
 const sendable = `state <> 'sending' AND EXISTS (SELECT 1 FROM events WHERE events.project_id = deliveries.project_id AND events.id = deliveries.event_id)
 	AND (endpoint_id = '' OR EXISTS (SELECT 1 FROM endpoints WHERE endpoints.project_id = deliveries.project_id
-		AND endpoints.id = deliveries.endpoint_id AND endpoints.is_active = 1 AND endpoints.deleted_at = 0))`
+		AND endpoints.id = deliveries.endpoint_id AND endpoints.is_active AND endpoints.deleted_at = 0))`
 
 // RetryDeliveries makes a slice of those that match due, oldest first after one of them.
 func (s *Store) RetryDeliveries(ctx context.Context, f callbacks.DeliveryFilter, after string, now jobs.Time) (retried int, last string, err error) {
@@ -107,7 +107,7 @@ func (s *Store) retriable(ctx context.Context, f callbacks.DeliveryFilter, after
 }
 
 const retryDeliveries = `UPDATE deliveries SET tries = CASE WHEN state = 'waiting' THEN tries ELSE 0 END,
-	claims = CASE WHEN state = 'waiting' THEN claims ELSE 0 END, state = 'waiting', reason = '', manual = 1, ended_at = 0, due_at = ?
+	claims = CASE WHEN state = 'waiting' THEN claims ELSE 0 END, state = 'waiting', reason = '', manual = TRUE, ended_at = 0, due_at = ?
 	WHERE project_id = ? AND id IN ? AND state <> 'sending'`
 
 // retry does to many what (*callbacks.Delivery).Retry does to one.
@@ -127,6 +127,9 @@ func retry(tx *gorm.DB, rows []callbacks.Delivery, now jobs.Time) error {
 
 // Replay makes a slice of the events that an endpoint subscribes to due there, in commit order after a position.
 func (s *Store) Replay(ctx context.Context, ref jobs.Ref, q callbacks.ReplayQuery, after int64, now jobs.Time) (replayed int, reached int64, err error) {
+	if err := s.number(ctx); err != nil {
+		return 0, 0, err
+	}
 	if after == 0 {
 		if after, err = s.before(ctx, ref.ProjectID, q.Since); err != nil {
 			return 0, 0, err

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"gorm.io/gorm"
@@ -30,13 +31,13 @@ func addResponse(db *gorm.DB, snapshot *jobs.Snapshot) error {
 // KeepResponseEvents adds to a response's stream while the held claim stands, and says jobs.ErrStale otherwise.
 func (s *Store) KeepResponseEvents(ctx context.Context, held jobs.Job, events []jobs.ResponseEvent) error {
 	return s.write(ctx, func(tx *gorm.DB) error {
-		var holds int64
-		err := tx.Model(&jobs.Job{}).Where("project_id = ? AND id = ? AND attempt = ? AND owner = ? AND status = ?",
-			held.ProjectID, held.ID, held.Attempt, held.Owner, jobs.InProgress).Count(&holds).Error
+		var holds []string
+		err := locked(tx).Model(&jobs.Job{}).Where("project_id = ? AND id = ? AND attempt = ? AND owner = ? AND status = ?",
+			held.ProjectID, held.ID, held.Attempt, held.Owner, jobs.InProgress).Pluck("id", &holds).Error
 		if err != nil {
 			return err
 		}
-		if holds == 0 {
+		if len(holds) == 0 {
 			return jobs.ErrStale
 		}
 		if len(events) == 0 {
@@ -67,7 +68,7 @@ func (s *Store) LookAtStream(ctx context.Context, ref jobs.Ref, q jobs.StreamQue
 			return err
 		}
 		return byJob(tx, ref).Where("n > ? AND n <= ?", q.After, until).Order("n").Find(&look.Events).Error
-	})
+	}, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
 	return look, err
 }
 
@@ -100,7 +101,7 @@ func (s *Store) LastResponseEvent(ctx context.Context, ref jobs.Ref) (last int64
 func (s *Store) DeleteResponse(ctx context.Context, ref jobs.Ref, end func(*jobs.Job) (jobs.Effects, error)) (woken jobs.Woken, err error) {
 	err = s.write(ctx, func(tx *gorm.DB) error {
 		woken = jobs.Woken{}
-		job, err := takeJob(tx, ref)
+		job, err := takeJob(locked(tx), ref)
 		if err != nil {
 			return err
 		}
@@ -114,6 +115,11 @@ func (s *Store) DeleteResponse(ctx context.Context, ref jobs.Ref, end func(*jobs
 		}
 		if err := spend(tx, ref); err != nil {
 			return err
+		}
+		if len(job.Webhook) > 0 { // which stays as long as its deliveries
+			if err := spendJob(tx, ref, true); err != nil {
+				return err
+			}
 		}
 		for _, kept := range []any{&jobs.Response{}, &payload{}} {
 			if err := byJob(tx, ref).Delete(kept).Error; err != nil {
@@ -138,7 +144,7 @@ func (j *Janitor) streams(ctx context.Context) (n int, err error) {
 	if err := j.Store.read(ctx).Raw(endedStreams, j.Store.now().Add(-streamTTL)).Scan(&over).Error; err != nil || len(over) == 0 {
 		return 0, err
 	}
-	return len(over), j.Store.write(ctx, func(tx *gorm.DB) error {
+	return len(over), j.write(ctx, func(tx *gorm.DB) error {
 		for _, ref := range over {
 			if err := spend(tx, ref); err != nil {
 				return err
@@ -163,9 +169,6 @@ func spend(tx *gorm.DB, ref jobs.Ref) error {
 	return tx.Create(&spentStream{ref.ProjectID, ref.ID}).Error
 }
 
-// sliceBytes bounds what one purge removes where rows are long.
-const sliceBytes = 4 << 20
-
 // spent removes a slice of the events that nobody can read any more; with a stream's last, what says that there are some.
 func (j *Janitor) spent(ctx context.Context) (n int, err error) {
 	var left []spentStream
@@ -173,8 +176,8 @@ func (j *Janitor) spent(ctx context.Context) (n int, err error) {
 		return 0, err
 	}
 	ref := jobs.Ref{ProjectID: left[0].ProjectID, ID: left[0].JobID}
-	err = j.Store.write(ctx, func(tx *gorm.DB) error {
-		until, err := pageEnd(byJob(tx, ref), slice, sliceBytes)
+	err = j.write(ctx, func(tx *gorm.DB) error {
+		until, err := pageEnd(byJob(tx, ref), j.room(), sliceBytes)
 		if err != nil {
 			return err
 		}

@@ -11,15 +11,10 @@ import (
 // resultBytes bounds a page that a client may read slowly; a page has at least one row.
 const resultBytes = 1 << 20
 
-// keptLines finds a page of a batch's outcomes in the order in which they were kept, which is that of the rows: there is one
-// writer, and none of them is ever changed. The index over a batch's lines holds all that is needed to find them.
-const keptLines = `SELECT rowid, text FROM lines WHERE rowid IN (
-	SELECT rowid FROM lines INDEXED BY lines_line WHERE project_id = ? AND job_id = ? AND rowid > ? ORDER BY rowid LIMIT ? OFFSET ?)
-	ORDER BY rowid`
-
-// Results reads outcomes in the order in which they were kept, and gives the place of the last one.
+// Results reads outcomes in the order in which they were kept, and gives the place of the last one. That order is the
+// rows': whoever keeps some has the job's row for itself, and none of them is ever changed.
 func (s *Store) Results(ctx context.Context, q jobs.ResultQuery) (lines [][]byte, last int64, err error) {
-	rows, err := s.read(ctx).Raw(keptLines, q.Job.ProjectID, q.Job.ID, q.After, pageRows, q.Skip).Rows()
+	rows, err := s.read(ctx).Raw(sqlOf(s.reads).keptLines, q.Job.ProjectID, q.Job.ID, q.After, pageRows, q.Skip).Rows()
 	if err != nil {
 		return nil, 0, err
 	}
@@ -33,11 +28,14 @@ func (s *Store) Results(ctx context.Context, q jobs.ResultQuery) (lines [][]byte
 		size += len(text)
 		lines = append(lines, text)
 	}
-	return lines, last, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, 0, err
+	}
+	return lines, last, s.stillKept(ctx, q.Job)
 }
 
 const copyLines = `INSERT INTO lines (project_id, job_id, line, ok, text)
-	SELECT project_id, ?, line, ok, text FROM lines WHERE project_id = ? AND job_id = ? AND line > ? AND line <= ? AND ok = 1
+	SELECT project_id, ?, line, ok, text FROM lines WHERE project_id = ? AND job_id = ? AND line > ? AND line <= ? AND ok
 	ON CONFLICT DO NOTHING`
 
 // CopyLines keeps a page of one batch's successes as another's of the same project. What stands there already stays.
@@ -53,7 +51,7 @@ func (s *Store) CopyLines(ctx context.Context, from, to jobs.Ref, after int64) (
 // successes finds the end of a page of a batch's successes, and how many it has.
 func (s *Store) successes(ctx context.Context, job jobs.Ref, after int64) (last, n int64, err error) {
 	rows, err := byJob(s.read(ctx).Model(&jobs.Line{}), job).Select("line, length(text)").
-		Where("line > ? AND ok = 1", after).Order("line").Limit(pageRows).Rows()
+		Where("line > ? AND ok", after).Order("line").Limit(pageRows).Rows()
 	if err != nil {
 		return 0, 0, err
 	}

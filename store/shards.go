@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 
 	"gorm.io/gorm"
 
@@ -42,6 +43,9 @@ func (s *Store) ClaimShards(ctx context.Context, owner string, refs []jobs.Ref, 
 		claimed = nil
 		for project, ids := range byProject(refs) {
 			var rows []jobs.Shard
+			if err := lockJobs(tx, project, ids); err != nil {
+				return err
+			}
 			if err := tx.Raw(claimShards, owner, project, ids, now).Scan(&rows).Error; err != nil {
 				return err
 			}
@@ -49,11 +53,28 @@ func (s *Store) ClaimShards(ctx context.Context, owner string, refs []jobs.Ref, 
 		}
 		return nil
 	})
-	return claimed, err
+	if errors.Is(err, errUnknown) {
+		s.giveBack(ctx, "shards", owner, heldOf(claimed, func(h *jobs.Shard) held { return held{Ref: h.Ref(), attempt: h.Attempt} }))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return claimed, nil
+}
+
+// lockJobs has the jobs of shards stand as they are until the end of the transaction: one that is being cancelled is
+// either cancelled before it, or has its shards put to rest after it.
+func lockJobs(tx *gorm.DB, project string, shards []string) error {
+	if sqlOf(tx) == &onSQLite {
+		return nil
+	}
+	var held []string
+	return locked(tx).Model(&jobs.Job{}).Select("id").Order("id").
+		Where("project_id = ? AND id IN (SELECT job_id FROM shards WHERE project_id = ? AND id IN ?)", project, project, shards).Scan(&held).Error
 }
 
 const nextShard = `UPDATE shards SET due_at = ?, wake_at = ? WHERE project_id = ? AND id = (
-		SELECT id FROM shards WHERE project_id = ? AND job_id = ? AND done = 0 AND due_at = 0 AND owner = '' ORDER BY n LIMIT 1)
+		SELECT id FROM shards WHERE project_id = ? AND job_id = ? AND NOT done AND due_at = 0 AND owner = '' ORDER BY n LIMIT 1)
 	AND EXISTS (SELECT 1 FROM jobs WHERE jobs.project_id = shards.project_id AND jobs.id = shards.job_id AND jobs.status = 'in_progress')
 	RETURNING *`
 
@@ -61,6 +82,9 @@ const nextShard = `UPDATE shards SET due_at = ?, wake_at = ? WHERE project_id = 
 func (s *Store) FinishShard(ctx context.Context, shard jobs.Shard, now jobs.Time) (woken jobs.Woken, err error) {
 	err = s.write(ctx, func(tx *gorm.DB) error {
 		woken = jobs.Woken{}
+		if err := lockJobs(tx, shard.ProjectID, []string{shard.ID}); err != nil {
+			return err
+		}
 		done := shard
 		done.Done, done.Claims, done.Retries = true, 0, nil
 		done.Rest()
@@ -83,7 +107,7 @@ func (s *Store) FinishShard(ctx context.Context, shard jobs.Shard, now jobs.Time
 // What the batch waits for is noted until one of its lines has an outcome.
 func (s *Store) ReturnShard(ctx context.Context, shard jobs.Shard, due jobs.Time, why jobs.Blocked) error {
 	return s.write(ctx, func(tx *gorm.DB) error {
-		job, err := takeJob(tx, jobs.Ref{ProjectID: shard.ProjectID, ID: shard.JobID})
+		job, err := takeJob(locked(tx), jobs.Ref{ProjectID: shard.ProjectID, ID: shard.JobID})
 		if err != nil {
 			return err
 		}
@@ -114,6 +138,20 @@ func replaceShard(tx *gorm.DB, held, next *jobs.Shard) error {
 		return jobs.ErrStale
 	}
 	return r.Error
+}
+
+const passShards = "UPDATE shards SET wake_at = ? WHERE project_id = ? AND id IN ? AND owner = '' AND due_at > 0"
+
+// PassShards has shards that nobody holds offered again at a time.
+func (s *Store) PassShards(ctx context.Context, refs []jobs.Ref, wake jobs.Time) error {
+	return s.write(ctx, func(tx *gorm.DB) error {
+		for project, ids := range byProject(refs) {
+			if err := tx.Exec(passShards, wake, project, ids).Error; err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // HeldShards counts a batch's shards that somebody works on.

@@ -57,7 +57,7 @@ func (s *Store) UploadParts(ctx context.Context, ref jobs.Ref) (parts []jobs.Upl
 // stand together or not at all. A used key is answered even where the move itself is refused by now.
 func (s *Store) MoveUpload(ctx context.Context, ref jobs.Ref, idem *jobs.Idempotency, move func(*jobs.Upload) (jobs.UploadEffects, error)) (snapshot jobs.UploadSnapshot, err error) {
 	err = s.write(ctx, func(tx *gorm.DB) error {
-		before, err := takeUpload(tx, ref)
+		before, err := takeUpload(locked(tx), ref)
 		if err != nil {
 			return err
 		}
@@ -113,10 +113,10 @@ func replaceUpload(tx *gorm.DB, before, after *jobs.Upload) error {
 
 // lapsed expires pending uploads whose time has passed.
 func (j *Janitor) lapsed(ctx context.Context) (n int, err error) {
-	err = j.Store.write(ctx, func(tx *gorm.DB) error {
+	err = j.write(ctx, func(tx *gorm.DB) error {
 		now := j.Store.now()
 		var late []jobs.Upload
-		if err := tx.Where("status = 'pending' AND expires_at <= ?", now).Limit(slice).Find(&late).Error; err != nil {
+		if err := tx.Where("status = 'pending' AND expires_at <= ?", now).Limit(j.room()).Find(&late).Error; err != nil {
 			return err
 		}
 		n = 0
@@ -142,7 +142,7 @@ const spentParts = `SELECT * FROM upload_parts WHERE NOT EXISTS (
 // parts removes the parts of uploads that have ended: the bytes first, then the rows, so that no bytes are forgotten.
 func (j *Janitor) parts(ctx context.Context) (int, error) {
 	var spent []jobs.UploadPart
-	if err := j.Store.read(ctx).Raw(spentParts, slice).Scan(&spent).Error; err != nil || len(spent) == 0 {
+	if err := j.Store.read(ctx).Raw(spentParts, j.room()).Scan(&spent).Error; err != nil || len(spent) == 0 {
 		return 0, err
 	}
 	blobs := make([]string, len(spent))
@@ -152,7 +152,7 @@ func (j *Janitor) parts(ctx context.Context) (int, error) {
 		}
 		blobs[i] = p.Blob
 	}
-	return len(spent), j.Store.write(ctx, func(tx *gorm.DB) error {
+	return len(spent), j.write(ctx, func(tx *gorm.DB) error {
 		return tx.Where("blob IN ?", blobs).Delete(&jobs.UploadPart{}).Error
 	})
 }

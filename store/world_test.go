@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -31,37 +29,11 @@ type world struct {
 	woken *woken
 }
 
+// newWorld is one over SQLite, for what is about SQLite itself; see onEach.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	dir := t.TempDir()
-	for name, content := range must(made())(t) {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), content, 0o600))
-	}
-	return worldOver(t, openStore(t, dir))
+	return worldOver(t, openSQLiteStore(t))
 }
-
-// made is a new database, made once for all tests.
-var made = sync.OnceValues(func() (files map[string][]byte, err error) {
-	dir, err := os.MkdirTemp("", "store")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	s, err := Open(context.Background(), Options{Dir: dir, Now: time.Now})
-	if err != nil {
-		return nil, err
-	}
-	if err := s.Close(); err != nil {
-		return nil, err
-	}
-	files = map[string][]byte{}
-	for _, name := range []string{"ringback.db", "master.key"} {
-		if files[name], err = os.ReadFile(filepath.Join(dir, name)); err != nil {
-			return nil, err
-		}
-	}
-	return files, nil
-})
 
 func worldOver(t *testing.T, s *Store) *world {
 	t.Helper()
@@ -250,10 +222,15 @@ func (w *world) backlog(to jobs.Ref, state callbacks.State, n int) {
 	w.t.Helper()
 	event := w.fire("quiet.event", func(f *jobs.Fact) { f.Type = "quiet.event" })
 	w.exec("DELETE FROM deliveries WHERE event_id = ?", event)
+	due := "0"
+	if state == callbacks.Waiting {
+		due = fmt.Sprintf("%d + i", begun)
+	}
 	w.exec(fmt.Sprintf(`INSERT INTO deliveries (project_id, id, event_id, event_type, job_id, webhook_id, endpoint_id, gate, url, state, reason,
 			created_at, ended_at, attempt, claims, tries, owner, due_at, wake_at)
 		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
-		SELECT ?, printf('dlv_%%08d', i), ?, 'quiet.event', '', printf('whk_%%08d', i), ?, ?, 'u', ?, '', ? + i, 0, 0, 0, 3, '', iif(? = 'waiting', ? + i, 0), 0 FROM n`, n),
-		to.ProjectID, event, to.ID, to.ID, state, begun, state, begun)
-	w.exec("INSERT INTO gates VALUES (?, ?, ?, 0) ON CONFLICT DO UPDATE SET wake_at = excluded.wake_at", to.ProjectID, to.ID, begun)
+		SELECT ?, 'dlv_' || substr(CAST(100000000 + i AS TEXT), 2), ?, 'quiet.event', '', 'whk_' || substr(CAST(100000000 + i AS TEXT), 2), ?, ?, 'u', ?, '',
+			CAST(? AS BIGINT) + i, 0, 0, 0, 3, '', %s, 0 FROM n`, n, due), to.ProjectID, event, to.ID, to.ID, state, begun)
+	w.exec("INSERT INTO gates (project_id, id, wake_at, shut_at) VALUES (?, ?, ?, 0) ON CONFLICT (project_id, id) DO UPDATE SET wake_at = excluded.wake_at",
+		to.ProjectID, to.ID, begun)
 }

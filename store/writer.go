@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/mattn/go-sqlite3"
 	"gorm.io/gorm"
@@ -29,7 +30,9 @@ type writer struct {
 
 	stop    chan struct{}
 	stopped sync.WaitGroup
+	end     func() error
 	groups  func(n int) // told of each commit's size; tests
+	meter   *Meter      // told of each commit that stands
 }
 
 type operation struct {
@@ -42,16 +45,20 @@ var (
 	errRolledBack   = errors.New("store: the transaction was rolled back by the database")
 )
 
-func newWriter(conn *sql.Conn, db *gorm.DB) *writer {
-	w := &writer{conn: conn, db: db, ops: make(chan *operation), stop: make(chan struct{}), groups: func(int) {}}
+func newWriter(conn *sql.Conn, db *gorm.DB, meter *Meter) *writer {
+	w := &writer{conn: conn, db: db, ops: make(chan *operation), stop: make(chan struct{}), groups: func(int) {}, meter: meter}
+	w.end = sync.OnceValue(w.stopAll)
 	w.stopped.Go(w.run)
 	return w
 }
 
 // close waits for the group in hand. Later writes are refused.
-func (w *writer) close() {
+func (w *writer) close() error { return w.end() }
+
+func (w *writer) stopAll() error {
 	close(w.stop)
 	w.stopped.Wait()
+	return w.conn.Close()
 }
 
 // write runs do and returns after the commit, or with do's error and nothing written. A caller's context counts only
@@ -139,7 +146,7 @@ func (w *writer) alone(op *operation) (own, lost error) {
 	case own != nil:
 		return own, w.exec("ROLLBACK")
 	}
-	return nil, w.end()
+	return nil, w.commitAll(1)
 }
 
 func (w *writer) together(group []*operation, errs []error) (lost error) {
@@ -148,13 +155,15 @@ func (w *writer) together(group []*operation, errs []error) (lost error) {
 			return lost
 		}
 	}
-	return w.end()
+	return w.commitAll(len(group))
 }
 
-func (w *writer) end() error {
+func (w *writer) commitAll(writes int) error {
+	began := time.Now()
 	if err := w.exec("COMMIT"); err != nil {
 		return fmt.Errorf("store: cannot commit: %w", err)
 	}
+	w.meter.committed(writes, time.Since(began))
 	return nil
 }
 

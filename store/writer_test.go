@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -37,7 +39,7 @@ func group(t *testing.T, s *Store, ops ...func(*gorm.DB) error) []error {
 	t.Helper()
 	hold := make(chan struct{})
 	var sizes []int
-	s.writer.groups = func(n int) { sizes = append(sizes, n) }
+	s.writer.(*writer).groups = func(n int) { sizes = append(sizes, n) }
 	held := make(chan error, 1)
 	started := make(chan struct{})
 	go func() {
@@ -104,8 +106,8 @@ func TestWriterKeepsTheGroupWhenOneFails(t *testing.T) {
 func TestWriterAnswersAFullDiskAndGoesOn(t *testing.T) {
 	s := openTraced(t)
 	var pages int64
-	require.NoError(t, s.writer.db.Raw("PRAGMA page_count").Scan(&pages).Error)
-	require.NoError(t, s.writer.db.Exec(fmt.Sprintf("PRAGMA max_page_count = %d", pages+8)).Error)
+	require.NoError(t, s.writer.(*writer).db.Raw("PRAGMA page_count").Scan(&pages).Error)
+	require.NoError(t, s.writer.(*writer).db.Exec(fmt.Sprintf("PRAGMA max_page_count = %d", pages+8)).Error)
 	large := func(tx *gorm.DB) error {
 		return tx.Exec("INSERT INTO trace (key, text) VALUES ('large', ?)", string(make([]byte, 1<<20))).Error
 	}
@@ -115,7 +117,7 @@ func TestWriterAnswersAFullDiskAndGoesOn(t *testing.T) {
 	require.NoError(t, errs[2])
 	require.Equal(t, map[string]bool{"a": true, "b": true}, traces(t, s))
 
-	require.NoError(t, s.writer.db.Exec("PRAGMA max_page_count = 1000000").Error)
+	require.NoError(t, s.writer.(*writer).db.Exec("PRAGMA max_page_count = 1000000").Error)
 	require.NoError(t, s.write(t.Context(), large), "there is room again")
 	var check string
 	require.NoError(t, s.reads.Raw("PRAGMA integrity_check").Scan(&check).Error)
@@ -124,9 +126,9 @@ func TestWriterAnswersAFullDiskAndGoesOn(t *testing.T) {
 
 func TestWriterRefusesAfterClose(t *testing.T) {
 	s := openTraced(t)
-	s.writer.close()
+	require.NoError(t, s.writer.close())
 	require.ErrorIs(t, s.write(t.Context(), put("late")), errWriterClosed)
-	s.writer.stop = make(chan struct{}) // for the cleanup's Close
+	s.writer.(*writer).stop = make(chan struct{}) // for the cleanup's Close
 }
 
 func TestWriterGivesUpOnlyWhatWasNotTaken(t *testing.T) {
@@ -136,4 +138,17 @@ func TestWriterGivesUpOnlyWhatWasNotTaken(t *testing.T) {
 	require.NoError(t, err, "a caller that goes away does not undo what was taken")
 	require.ErrorIs(t, s.write(ctx, put("late")), context.Canceled)
 	require.Equal(t, map[string]bool{"taken": true}, traces(t, s))
+}
+
+// goroutinesWaiting tells whether at least n callers stand in the writer's queue.
+func goroutinesWaiting(n int) bool {
+	buf := make([]byte, 1<<20)
+	stacks := string(buf[:runtime.Stack(buf, true)])
+	waiting := 0
+	for _, stack := range strings.Split(stacks, "\n\n") {
+		if strings.Contains(stack, "(*writer).write(") && strings.Contains(stack, "[select") {
+			waiting++
+		}
+	}
+	return waiting >= n
 }

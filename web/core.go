@@ -8,6 +8,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/ringback/ringback/jobs"
+	"github.com/ringback/ringback/telemetry/span"
 )
 
 // core is what the handlers of all resources share.
@@ -18,6 +19,8 @@ type core struct {
 	fileBytes int64
 	partBytes int64
 	flights   *flights
+	meter     *meter
+	tracer    *span.Tracer
 
 	waits    context.Context // done when long polls and streams are to end
 	endWaits context.CancelFunc
@@ -28,7 +31,8 @@ type core struct {
 func newCore(o Options) core {
 	c := core{
 		log: o.Log, now: o.Now, bodyBytes: o.BodyBytes, fileBytes: o.FileBytes, partBytes: o.UploadPartBytes, flights: newFlights(),
-		pace: defaultPace(), streams: make(chan struct{}, maxStreams),
+		tracer: o.Tracer,
+		pace:   defaultPace(), streams: make(chan struct{}, maxStreams),
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)

@@ -1,8 +1,8 @@
 package web
 
 import (
-	"context"
 	"net/http"
+	"time"
 
 	"github.com/gin-gonic/gin"
 )
@@ -20,24 +20,36 @@ func live(version string) handler {
 }
 
 type readiness struct {
-	Status string            `json:"status"`
-	Checks map[string]string `json:"checks"`
+	Status string               `json:"status"` // ok, degraded, unavailable
+	Checks map[string]checkView `json:"checks"`
 }
 
-// ready answers 503 while a dependency does not work, with the state of each. Why stands in the log: an error's text
-// may name addresses.
-func (s *core) ready(check func(context.Context) map[string]error) handler {
+type checkView struct {
+	Status string  `json:"status"` // ok, failed
+	MS     float64 `json:"ms"`     // how long it took to know
+}
+
+// ready answers with the state of each dependency: 503 and unavailable where a Vital one does not work, 200 and degraded
+// where a Degrading one does not. Why stands in the log: an error's text may name addresses.
+func (s *core) ready(checks []Check) handler {
+	probes := make([]*prober, len(checks))
+	for i, c := range checks {
+		probes[i] = &prober{Check: c, now: s.now, log: s.log}
+	}
 	return func(c *gin.Context) error {
-		r, status := readiness{Status: "ok", Checks: map[string]string{}}, http.StatusOK
-		if check == nil {
-			return ok(c, encode(r))
-		}
-		for name, err := range check(c.Request.Context()) {
-			r.Checks[name] = "ok"
-			if err != nil {
-				r.Checks[name], r.Status, status = "failed", "unavailable", http.StatusServiceUnavailable
-				s.log.Warn("not ready", "dependency", name, "err", err)
+		r, status := readiness{Status: "ok", Checks: map[string]checkView{}}, http.StatusOK
+		for i, found := range probeAll(s.waits, probes) {
+			view := checkView{Status: "ok", MS: float64(found.took.Round(time.Microsecond)) / float64(time.Millisecond)}
+			if found.err != nil {
+				view.Status = "failed"
+				switch weight := checks[i].Weight; {
+				case weight == Vital:
+					r.Status, status = "unavailable", http.StatusServiceUnavailable
+				case weight == Degrading && r.Status == "ok":
+					r.Status = "degraded"
+				}
 			}
+			r.Checks[checks[i].Name] = view
 		}
 		send(c, status, encode(r))
 		return nil

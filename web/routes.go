@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -104,10 +105,16 @@ func (s *Server) route(o Options) {
 		{http.MethodGet, jwksPath, k.ofDefault},
 		{http.MethodGet, projectJWKSPath, k.ofProject},
 	} {
+		if o.ProbesOnly && strings.HasPrefix(r.path, "/v1/") {
+			continue
+		}
 		s.engine.Handle(r.method, r.path, s.handle(r.handler))
 		if r.method == http.MethodGet {
 			s.engine.Handle(http.MethodHead, r.path, s.handle(r.handler))
 		}
+	}
+	if o.Metrics != nil {
+		s.engine.GET(metricsPath, s.handle(scrape(o.Metrics)))
 	}
 }
 

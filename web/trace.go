@@ -21,10 +21,13 @@ type traced struct {
 	http.ResponseWriter
 	began time.Time
 	now   func() time.Time
+	wrote bool
+	took  time.Duration // until its first byte, once it wrote
 }
 
 func (t *traced) WriteHeader(status int) {
-	t.Header().Set("openai-processing-ms", strconv.FormatInt(t.now().Sub(t.began).Milliseconds(), 10))
+	t.wrote, t.took = true, t.now().Sub(t.began)
+	t.Header().Set("openai-processing-ms", strconv.FormatInt(t.took.Milliseconds(), 10))
 	t.ResponseWriter.WriteHeader(status)
 }
 
@@ -36,7 +39,7 @@ func (s *core) logAccess(c *gin.Context) {
 	began := s.now()
 	defer func() {
 		level := slog.LevelInfo
-		if route := c.FullPath(); route == livePath || route == readyPath {
+		if route := c.FullPath(); route == livePath || route == readyPath || route == metricsPath {
 			level = slog.LevelDebug
 		}
 		s.log.Log(c.Request.Context(), level, "request", "method", c.Request.Method, "route", c.FullPath(),

@@ -1,8 +1,6 @@
 package web
 
 import (
-	"context"
-	"errors"
 	"io"
 	"net/http"
 	"testing"
@@ -35,25 +33,6 @@ func TestTheAccessLogNamesTheRouteAndNoValues(t *testing.T) {
 	require.Contains(t, h.log.String(), "route=/v1/batches/:id status=404")
 	require.Contains(t, h.log.String(), a.header.Get("x-request-id"))
 	require.NotContains(t, h.log.String(), "canary")
-}
-
-func TestReadinessNamesEachDependencyAndNoReason(t *testing.T) {
-	t.Parallel()
-	h := start(t, func(o *Options) {
-		o.Ready = func(context.Context) map[string]error {
-			return map[string]error{"store": nil, "queue": errors.New("dial canary.internal")}
-		}
-	})
-	a := h.get("/readyz")
-	require.Equal(t, http.StatusServiceUnavailable, a.status)
-	require.JSONEq(t, `{"status":"unavailable","checks":{"store":"ok","queue":"failed"}}`, a.body)
-	require.Contains(t, h.log.String(), "canary.internal")
-
-	well := start(t, func(o *Options) {
-		o.Ready = func(context.Context) map[string]error { return map[string]error{"store": nil} }
-	})
-	require.JSONEq(t, `{"status":"ok","checks":{"store":"ok"}}`, well.get("/readyz").body)
-	require.JSONEq(t, `{"status":"ok","version":"test"}`, well.get("/healthz").body)
 }
 
 func TestHeadAnswersAsGetWithoutABody(t *testing.T) {

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/ringback/ringback/jobs"
+	"github.com/ringback/ringback/telemetry/span"
 )
 
 // Jobs is the whole of what this package commands about jobs. Each resource declares its own part beside its handlers.
@@ -56,13 +56,22 @@ type Options struct {
 	Keys      []string
 	PublicURL string // where clients reach this server: scheme, host and port
 
+	ProbesOnly bool // of a process that takes no requests: it tells how it is, and nothing else
+
 	BodyBytes int64 // of a JSON body; 0 is 16 MiB
 	FileBytes int64 // of an upload; refused early when the client declares more. 0 leaves it to Jobs.Spool
 
 	UploadPartBytes int64 // of one part of a file; 0 leaves it to Jobs.SpoolPart
 
-	// Ready asks each dependency by name whether it works; nil errors are good. Its errors go to the log alone.
-	Ready   func(ctx context.Context) map[string]error
+	Tracer *span.Tracer // tells requests as spans and passes clients' traces on; nil passes on alone
+
+	Ready []Check // the dependencies that /readyz looks at; their errors go to the log alone
+
+	// Metrics answers scrapes; nil: there is no such route.
+	Metrics http.Handler
+	// Requests gives, once for each route, what hears of its requests; nil: nobody hears.
+	Requests func(method, route string) func(status int, took time.Duration)
+
 	Log     *slog.Logger
 	Now     func() time.Time
 	Version string
@@ -70,7 +79,7 @@ type Options struct {
 
 const defaultBodyBytes = 16 << 20
 
-// Server is the HTTP API. It starts no goroutine of its own.
+// Server is the HTTP API. It starts no goroutine of its own but those of the readiness probes (see Check).
 type Server struct {
 	core
 	engine *gin.Engine
@@ -83,10 +92,11 @@ func New(o Options) *Server {
 	s.engine.UseRawPath = true // IDs arrive percent-encoded
 	s.engine.HandleMethodNotAllowed = true
 	s.engine.RedirectTrailingSlash = false // gin redirects before any middleware
-	s.engine.Use(s.logAccess, s.recoverPanic, s.handle(stopLoops), s.handle(s.guard(o)), s.handle(s.authenticate(o.Keys)))
+	s.engine.Use(s.measure, s.follow, s.logAccess, s.recoverPanic, s.handle(stopLoops), s.handle(s.guard(o)), s.handle(s.authenticate(o.Keys)))
 	s.engine.NoRoute(s.handle(noRoute))
 	s.engine.NoMethod(s.handle(noMethod))
 	s.route(o)
+	s.meter = newMeter(s.engine, o.Requests)
 	return s
 }
 

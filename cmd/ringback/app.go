@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -18,6 +17,8 @@ import (
 	"github.com/ringback/ringback/jobs/queue"
 	"github.com/ringback/ringback/providers"
 	"github.com/ringback/ringback/store"
+	"github.com/ringback/ringback/telemetry"
+	"github.com/ringback/ringback/telemetry/span"
 	"github.com/ringback/ringback/web"
 )
 
@@ -29,13 +30,19 @@ type app struct {
 	owner  string // this process on its claims: random at each start
 	failed chan error
 
+	telemetry  *telemetry.Recorder // nil where no spans are kept
+	tracer     *span.Tracer
 	listener   net.Listener
 	simulator  *http.Server
 	providers  *providers.Registry
+	sharer     *queue.Sharer // nil where limits are this process's alone
 	store      *store.Store
-	files      *store.Folder
+	files      store.Files
+	filesPing  *lately
 	callbacks  *callbacks.Client
 	queue      *queue.Queue
+	watchers   *jobs.Watchers
+	presence   *jobs.Presence // among other processes; nil where there are none
 	runner     *jobs.Runner
 	service    *jobs.Service
 	sender     *callbacks.Sender
@@ -53,9 +60,6 @@ type app struct {
 
 // start makes all parts and runs them. On an error what was started is stopped again. ctx bounds only the start.
 func start(ctx context.Context, cfg Config, log *slog.Logger) (_ *app, err error) {
-	if err := onlyEmbedded(cfg); err != nil {
-		return nil, err
-	}
 	a := &app{
 		cfg: cfg, log: log, owner: jobs.NewID("own_"), failed: make(chan error, 4), stopping: make(chan struct{}),
 	}
@@ -67,7 +71,7 @@ func start(ctx context.Context, cfg Config, log *slog.Logger) (_ *app, err error
 	if a.listener, err = net.Listen("tcp", cfg.Server.Listen); err != nil {
 		return nil, fmt.Errorf("server.listen: %w", err)
 	}
-	for _, open := range []func(context.Context) error{a.openProviders, a.openStore, a.openQueue, a.openCallbacks, a.openJobs, a.openHTTP} {
+	for _, open := range []func(context.Context) error{a.openTelemetry, a.openSharer, a.openProviders, a.openStore, a.openQueue, a.openCallbacks, a.openJobs, a.openHTTP} {
 		if err := open(ctx); err != nil {
 			return nil, err
 		}
@@ -81,8 +85,11 @@ func (a *app) URL() string {
 	if a.cfg.Server.PublicURL != "" {
 		return a.cfg.Server.PublicURL
 	}
-	return "http://" + a.listener.Addr().String()
+	return a.ownURL()
 }
+
+// ownURL is where this process listens.
+func (a *app) ownURL() string { return "http://" + a.listener.Addr().String() }
 
 func (a *app) openProviders(context.Context) (err error) {
 	configured := make([]providers.Config, 0, len(a.cfg.Providers)+1)
@@ -98,6 +105,7 @@ func (a *app) openProviders(context.Context) (err error) {
 	}
 	a.providers, err = providers.New(providers.Options{
 		Providers: configured, AnswerBytes: int64(a.cfg.Limits.AnswerBytes), Log: a.log, UserAgent: userAgent,
+		NoTrace: !a.cfg.Telemetry.ToProviders, Sharer: a.sharing(),
 	})
 	return err
 }
@@ -119,7 +127,8 @@ func (p ProviderConfig) options() providers.Config {
 	}
 	return providers.Config{
 		Name: p.Name, Type: p.Type, BaseURL: p.BaseURL, APIKey: p.APIKey.Reveal(), Headers: headers, Models: p.Models,
-		Concurrency: p.Concurrency, RequestsPerMinute: p.RequestsPerMinute, TokensPerMinute: p.TokensPerMinute,
+		Concurrency: p.Concurrency, PerProcess: p.PerProcess,
+		RequestsPerMinute: p.RequestsPerMinute, TokensPerMinute: p.TokensPerMinute,
 		Timeout: p.Timeout, Retries: retries, Responses: p.Responses, Media: media,
 	}
 }
@@ -130,22 +139,35 @@ func (a *app) openStore(ctx context.Context) (err error) {
 		return fmt.Errorf("secrets.key: it must be base64 of 32 bytes")
 	}
 	a.store, err = store.Open(ctx, store.Options{
-		Dir: a.cfg.DataDir, Key: key, SigningSecret: a.cfg.Callbacks.SigningSecret.Reveal(), ShardsAwake: shardsAwake,
+		Dir: a.cfg.DataDir, DSN: a.cfg.Store.DSN.Reveal(), Connections: a.cfg.Store.Connections, Key: key,
+		SigningSecret: a.cfg.Callbacks.SigningSecret.Reveal(), ShardsAwake: a.cfg.shardsAwake(),
 		Events:     jobs.EventLimits{Bytes: int(a.cfg.Limits.EventBytes), PublicURL: a.URL()},
 		FirstDelay: a.cfg.Callbacks.Schedule[0], Now: time.Now,
 	})
 	if err != nil {
 		return err
 	}
-	if a.files, err = store.OpenFolder(filepath.Join(a.cfg.DataDir, "files")); err != nil {
+	if a.files, err = openFiles(ctx, a.cfg, a.log); err != nil {
 		return err
 	}
-	return a.store.FreeOthers(ctx, a.owner)
+	a.filesPing = &lately{ask: a.files.Ping}
+	if !a.store.Shared() {
+		return a.store.FreeOthers(ctx, a.owner)
+	}
+	a.presence = jobs.NewPresence(jobs.PresenceOptions{
+		Beats: a.store, Owner: a.owner, Lost: func() { a.runner.Abandon() }, Took: func() {}, Log: a.log,
+	})
+	return a.presence.Begin(ctx)
 }
 
-// shardsAwake is how many shards of one batch are due at once: enough lines for any provider's slots, few enough that
-// a large batch never fills the queue.
-const shardsAwake = 8
+// shardsAwake is how many shards of one batch are due at once: enough lines for any provider's slots, in a fleet for each
+// process's, and few enough that a large batch never fills the queue.
+func (c Config) shardsAwake() int {
+	if c.Store.DSN != "" {
+		return 16
+	}
+	return 8
+}
 
 // gateGroups is how many groups of up to 64 gates are noted at the same time: noting takes no time, the Sender does the
 // work.
@@ -155,14 +177,27 @@ const gateGroups = 2
 const batchSteps = 8
 
 func (a *app) openQueue(context.Context) (err error) {
+	lanes := []queue.Lane{
+		{Name: jobs.LaneBatches, Workers: batchSteps, Group: 4, Due: a.store.DueBatches, Work: a.workJobs},
+		{Name: jobs.LaneCalls, Workers: a.cfg.Jobs.Workers, Group: 4, Due: a.store.DueCalls, Work: a.workJobs},
+		{Name: jobs.LaneShards, Workers: a.cfg.Batches.Workers, Group: 1, Due: a.store.DueShards, Work: a.workShards},
+		{Name: jobs.LaneDeliveries, Workers: gateGroups, Group: 64, Due: a.store.DueGates, Work: a.workDeliveries},
+	}
+	if !a.cfg.Server.works() {
+		for i := range lanes { // this process only wakes others
+			lanes[i].Due, lanes[i].Work = nil, nil
+		}
+	}
+	a.watchers = jobs.NewWatchers()
+	a.watchers.Tell = func(ref jobs.Ref) { a.queue.Tell(ref.String()) }
+	heard := func(id string) {
+		if ref, ok := jobs.ParseRef(id); ok {
+			a.watchers.Heard(ref)
+		}
+	}
 	a.queue, err = queue.Open(queue.Options{
-		Redis: a.cfg.Queue.Redis.Reveal(), Drain: a.cfg.Server.ShutdownGrace, Log: a.log,
-		Lanes: []queue.Lane{
-			{Name: jobs.LaneBatches, Workers: batchSteps, Group: 4, Due: a.store.DueBatches, Work: a.workJobs},
-			{Name: jobs.LaneCalls, Workers: a.cfg.Jobs.Workers, Group: 4, Due: a.store.DueCalls, Work: a.workJobs},
-			{Name: jobs.LaneShards, Workers: a.cfg.Batches.Workers, Group: 1, Due: a.store.DueShards, Work: a.workShards},
-			{Name: jobs.LaneDeliveries, Workers: gateGroups, Group: 64, Due: a.store.DueGates, Work: a.workDeliveries},
-		},
+		Heard: heard,
+		Redis: a.cfg.Queue.Redis.Reveal(), Drain: a.cfg.Server.ShutdownGrace, Log: a.log, Lanes: lanes,
 	})
 	return err
 }
@@ -182,11 +217,11 @@ func (a *app) openCallbacks(context.Context) (err error) {
 	}
 	poster := callbacks.NewPoster(callbacks.PosterOptions{
 		Client: a.callbacks, Timeout: a.cfg.Callbacks.Timeout, BodySignatureHeader: a.cfg.Callbacks.BodySignatureHeader,
-		Now: time.Now,
+		Tracer: a.tracer, Now: time.Now,
 	})
 	a.sender = callbacks.NewSender(callbacks.SenderOptions{
 		Store: a.store, Poster: poster, Policy: callbacks.Policy{Schedule: a.cfg.Callbacks.Schedule}, Owner: a.owner,
-		Concurrency: a.cfg.Callbacks.Workers, PerReceiver: a.cfg.Callbacks.PerReceiver, Stopping: a.stopping,
+		Concurrency: a.cfg.Callbacks.Workers, PerReceiver: a.cfg.Callbacks.PerReceiver, Stopping: a.stopping, Lapsed: a.presence.Lapsed,
 		Grace: a.cfg.Server.ShutdownGrace, Now: time.Now, Log: a.log,
 	})
 	a.deliveries = callbacks.NewService(callbacks.ServiceOptions{
@@ -212,7 +247,6 @@ func (a *app) rules() callbacks.Rules {
 
 // openJobs makes what works on jobs, and what clients command it with.
 func (a *app) openJobs(context.Context) error {
-	watchers := jobs.NewWatchers()
 	limits := jobs.Limits{
 		BatchLines: a.cfg.Limits.BatchLines, BatchBytes: int64(a.cfg.Limits.BatchBytes),
 		FileBytes: int64(a.cfg.Limits.FileBytes), ShardLines: a.cfg.Batches.ShardLines,
@@ -220,11 +254,11 @@ func (a *app) openJobs(context.Context) error {
 		BodyBytes: int64(a.cfg.Limits.BodyBytes), AnswerBytes: int64(a.cfg.Limits.AnswerBytes),
 	}
 	a.runner = jobs.NewRunner(jobs.RunnerOptions{
-		Store: a.store, Blobs: a.files, Router: a.providers, Waker: a.queue, Watchers: watchers, Limits: limits,
-		Owner: a.owner, Stopping: a.stopping, Now: time.Now, Log: a.log,
+		Store: a.store, Blobs: a.files, Router: a.providers, Waker: a.queue, Watchers: a.watchers, Limits: limits,
+		Owner: a.owner, Stopping: a.stopping, Presence: a.presence, Tracer: a.tracer, Now: time.Now, Log: a.log,
 	})
 	a.service = jobs.NewService(jobs.ServiceOptions{
-		Records: a.store, Blobs: a.files, Router: a.providers, Waker: a.queue, Watchers: watchers, Limits: limits,
+		Records: a.store, Blobs: a.files, Router: a.providers, Waker: a.queue, Watchers: a.watchers, Limits: limits,
 		Now: time.Now,
 	})
 	return nil
@@ -238,15 +272,10 @@ func (a *app) openHTTP(context.Context) error {
 	a.http = web.HTTPServer(web.New(web.Options{
 		Jobs: a.service, Facts: a.store, Callbacks: a.deliveries,
 		Keys: keys, PublicURL: a.URL(), BodyBytes: int64(a.cfg.Limits.BodyBytes), FileBytes: int64(a.cfg.Limits.FileBytes),
-		UploadPartBytes: int64(a.cfg.Limits.UploadPartBytes), Ready: a.ready, Log: a.log, Now: time.Now, Version: version(),
+		UploadPartBytes: int64(a.cfg.Limits.UploadPartBytes), Ready: a.checks(), ProbesOnly: !a.cfg.Server.takesRequests(), Tracer: a.tracer, Log: a.log, Now: time.Now, Version: version(),
 	}))
 	a.http.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
 	return nil
-}
-
-// ready asks each dependency whether it works.
-func (a *app) ready(ctx context.Context) map[string]error {
-	return map[string]error{"store": a.store.Ping(ctx), "queue": a.queue.Ping(ctx)}
 }
 
 // run starts the loops. One that ends by itself with an error is told to failed.
@@ -254,9 +283,12 @@ func (a *app) run(ctx context.Context) {
 	queueCtx, stopQueue := context.WithCancel(ctx)
 	restCtx, stopRest := context.WithCancel(ctx)
 	a.stopQueue, a.stopRest = stopQueue, stopRest
-	a.restEnded.Go(func() { a.note(restCtx, a.runner.Run(restCtx)) })
-	a.restEnded.Go(func() { a.note(restCtx, a.sender.Run(restCtx)) })
-	a.restEnded.Go(func() { (&store.Janitor{Store: a.store, Files: a.files, Log: a.log}).Run(restCtx) })
+	if a.presence != nil {
+		a.restEnded.Go(func() { a.note(restCtx, a.presence.Run(restCtx)) })
+	}
+	if a.cfg.Server.works() {
+		a.work(restCtx)
+	}
 	a.restEnded.Go(func() { a.checkProviders(restCtx) })
 	a.queueEnded.Go(func() { a.note(queueCtx, a.queue.Run(queueCtx)) })
 	a.restEnded.Go(func() {
@@ -264,6 +296,13 @@ func (a *app) run(ctx context.Context) {
 			a.note(restCtx, err)
 		}
 	})
+}
+
+// work starts what a worker does beside what the queue wakes it for.
+func (a *app) work(ctx context.Context) {
+	a.restEnded.Go(func() { a.note(ctx, a.runner.Run(ctx)) })
+	a.restEnded.Go(func() { a.note(ctx, a.sender.Run(ctx)) })
+	a.restEnded.Go(func() { (&store.Janitor{Store: a.store, Files: a.files, Log: a.log}).Run(ctx) })
 }
 
 // checkProviders says in the log which providers answer. One that does not is no reason not to start: its jobs wait.
@@ -293,6 +332,7 @@ func (a *app) note(ctx context.Context, err error) {
 // Close stops all parts in order. Open requests and calls in flight have the same grace period, side by side. What this
 // process still holds then is given back, so that the next start goes on at once.
 func (a *app) Close() error {
+	began := time.Now()
 	close(a.stopping)
 	var httpEnded sync.WaitGroup
 	if a.http != nil {
@@ -309,7 +349,7 @@ func (a *app) Close() error {
 		err = a.queue.Close()
 	}
 	httpEnded.Wait()
-	return errors.Join(err, a.closeParts())
+	return errors.Join(err, a.closeParts(), a.closeTelemetry(began))
 }
 
 func (a *app) closeParts() error {
@@ -321,12 +361,15 @@ func (a *app) closeParts() error {
 	if a.providers != nil {
 		a.providers.Close()
 	}
+	if a.sharer != nil {
+		errs = append(errs, a.sharer.Close())
+	}
 	if a.callbacks != nil {
 		a.callbacks.Close()
 	}
 	if a.store != nil {
 		if a.stopQueue != nil {
-			errs = append(errs, a.store.FreeOwn(context.Background(), a.owner))
+			errs = append(errs, a.store.Leave(context.Background(), a.owner))
 		}
 		errs = append(errs, a.store.Close())
 	}

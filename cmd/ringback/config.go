@@ -23,6 +23,7 @@ type Config struct {
 	Callbacks CallbacksConfig  `yaml:"callbacks"`
 	Providers []ProviderConfig `yaml:"providers"`
 	Simulator SimulatorConfig  `yaml:"simulator"`
+	Telemetry TelemetryConfig  `yaml:"telemetry"`
 	Log       LogConfig        `yaml:"log"`
 }
 
@@ -31,11 +32,13 @@ type ServerConfig struct {
 	Listen        string        `yaml:"listen"`
 	PublicURL     string        `yaml:"public_url"` // "" = made from the address listened on
 	ShutdownGrace time.Duration `yaml:"shutdown_grace"`
+	Roles         string        `yaml:"roles"` // all, api or worker
 }
 
 // StoreConfig names the database. DSN may carry a password.
 type StoreConfig struct {
-	DSN Address `yaml:"dsn"` // "" = SQLite in DataDir
+	DSN         Address `yaml:"dsn"` // "" = SQLite in DataDir
+	Connections int     `yaml:"connections"`
 }
 
 // QueueConfig names the Redis. The URL may carry a password.
@@ -45,7 +48,9 @@ type QueueConfig struct {
 
 // FilesConfig names the file store.
 type FilesConfig struct {
-	URL Address `yaml:"url"` // "" = a folder in DataDir
+	URL       Address `yaml:"url"`        // "" = a folder in DataDir
+	AccessKey Secret  `yaml:"access_key"` // "" = the environment's, or the machine's role
+	SecretKey Secret  `yaml:"secret_key"`
 }
 
 // AuthConfig holds the keys that clients present.
@@ -97,7 +102,7 @@ type CallbacksConfig struct {
 }
 
 // ProviderConfig is one upstream. Concurrency and the limits a minute hold
-// for each model; zero limits mean none.
+// for each model, over all processes of one Redis; zero limits mean none.
 type ProviderConfig struct {
 	Name              string            `yaml:"name"`
 	Type              string            `yaml:"type"`
@@ -106,6 +111,7 @@ type ProviderConfig struct {
 	Headers           map[string]Secret `yaml:"headers"`
 	Models            []string          `yaml:"models"`
 	Concurrency       int               `yaml:"concurrency"`
+	PerProcess        int               `yaml:"per_process"` // 0 = no bound of its own
 	RequestsPerMinute int               `yaml:"requests_per_minute"`
 	TokensPerMinute   int               `yaml:"tokens_per_minute"`
 	Timeout           time.Duration     `yaml:"timeout"`
@@ -149,6 +155,14 @@ type SimulatorConfig struct {
 	Fail    float64       `yaml:"fail"`
 	RPM     int           `yaml:"rpm"`
 	Burst   int           `yaml:"burst"`
+}
+
+// TelemetryConfig says where traces go, and which.
+type TelemetryConfig struct {
+	OTLPEndpoint string   `yaml:"otlp_endpoint"` // "" = the environment's
+	Headers      []Secret `yaml:"headers"`       // each "Name: value"
+	Sample       float64  `yaml:"sample"`
+	ToProviders  bool     `yaml:"to_providers"`
 }
 
 // LogConfig sets what is logged and how.

@@ -22,6 +22,7 @@ func (l *configLoader) check(cfg Config) {
 	l.checkCallbacks(cfg.Callbacks)
 	l.checkProviders(cfg)
 	l.checkSimulator(cfg.Simulator)
+	l.checkTelemetry(cfg.Telemetry)
 	l.require(cfg.Log.Format == "text" || cfg.Log.Format == "json", "log.format", "%q is not a form: write text or json", cfg.Log.Format)
 }
 
@@ -53,6 +54,7 @@ func (l *configLoader) checkServer(cfg Config) {
 	if cfg.Server.PublicURL != "" {
 		l.checkURL("server.public_url", cfg.Server.PublicURL)
 	}
+	l.checkRoles(cfg)
 	l.require(cfg.Server.ShutdownGrace >= 0, "server.shutdown_grace", "is below zero")
 }
 
@@ -80,10 +82,16 @@ func (l *configLoader) checkURL(key, text string) {
 
 func (l *configLoader) checkPlaces(cfg Config) {
 	l.require(cfg.DataDir != "", "data_dir", "is empty: name a folder, as in ./data")
+	dsn := cfg.Store.DSN.Reveal()
+	l.require(dsn == "" || strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://"), "store.dsn",
+		"is not a PostgreSQL URL: write postgres://user:password@host:5432/database, or leave it empty for SQLite")
+	l.require(dsn == "" || cfg.Secrets.Key != "", "secrets.key",
+		"is empty, and all processes over store.dsn need the same: make one with `openssl rand -base64 32`")
 	redis := cfg.Queue.Redis.Reveal()
 	scheme, _, _ := strings.Cut(redis, "://")
 	l.require(redis == "" || scheme == "redis" || scheme == "rediss" || scheme == "unix", "queue.redis",
 		"is not a Redis URL: write redis://HOST:PORT/DB, or rediss:// with TLS")
+	l.checkFiles(cfg.Files)
 }
 
 func (l *configLoader) checkAuth(cfg Config) {
@@ -113,6 +121,7 @@ func (l *configLoader) checkNumbers(cfg Config) {
 		"limits.answer_bytes":      int64(cfg.Limits.AnswerBytes),
 		"limits.body_bytes":        int64(cfg.Limits.BodyBytes),
 		"limits.event_bytes":       int64(cfg.Limits.EventBytes),
+		"store.connections":        int64(cfg.Store.Connections),
 		"batches.shard_lines":      int64(cfg.Batches.ShardLines),
 		"batches.workers":          int64(cfg.Batches.Workers),
 		"jobs.workers":             int64(cfg.Jobs.Workers),

@@ -39,6 +39,7 @@ func (l *configLoader) checkProvider(key string, p ProviderConfig) {
 
 func (l *configLoader) checkProviderLimits(key string, p ProviderConfig) {
 	l.require(p.Concurrency > 0, key+".concurrency", "is %d: it must be at least 1", p.Concurrency)
+	l.require(p.PerProcess >= 0, key+".per_process", "is below zero; 0 means no bound of its own")
 	l.require(p.RequestsPerMinute >= 0, key+".requests_per_minute", "is below zero; 0 means no limit")
 	l.require(p.TokensPerMinute >= 0, key+".tokens_per_minute", "is below zero; 0 means no limit")
 	l.require(p.Timeout > 0, key+".timeout", "is %s: it must be above 0s", shortDuration(p.Timeout))

@@ -75,7 +75,13 @@ func newRootCommand() *cobra.Command {
 		newListenCommand(),
 		newVerifyCommand(),
 		newTestReceiverCommand(),
+		newBackupCommand(),
+		newRestoreCommand(),
+		newExportCommand(),
+		newImportCommand(),
 		newConfigCommand(),
+		newDoctorCommand(),
+		newMigrateCommand(),
 		newVersionCommand(),
 	)
 	asUsage(root)

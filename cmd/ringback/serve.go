@@ -14,11 +14,15 @@ func newServeCommand() *cobra.Command {
 	var source configSource
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Run the API, the workers and the sweepers in one process",
+		Short: "Run the API, the workers and the sweepers, in one process or in many",
 		Args:  cobra.NoArgs,
 	}
 	source.addFlags(cmd)
+	roles := cmd.Flags().String("roles", "", "what this process does: all, api or worker (server.roles)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *roles != "" {
+			source.set = append(source.set, "server.roles="+*roles)
+		}
 		cfg, warnings, err := source.load()
 		if err != nil {
 			return err
@@ -39,7 +43,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	log.Info("ringback is ready", "url", a.URL(), "data_dir", cfg.DataDir)
+	log.Info("ringback is ready", "url", a.ownURL(), "roles", cfg.Server.Roles, "data_dir", cfg.DataDir, "owner", a.owner)
 	select {
 	case <-ctx.Done():
 		log.Info("stopping: calls in flight may end, the rest is handed back", "grace", cfg.Server.ShutdownGrace)
@@ -60,16 +64,4 @@ func newLog(cfg LogConfig, w io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
-}
-
-// onlyEmbedded refuses what this version cannot do yet, instead of doing something else.
-func onlyEmbedded(cfg Config) error {
-	var errs []error
-	if cfg.Store.DSN != "" {
-		errs = append(errs, errors.New("store.dsn: this version keeps its facts in SQLite only; leave it empty"))
-	}
-	if cfg.Files.URL != "" {
-		errs = append(errs, errors.New("files.url: this version keeps files in a folder only; leave it empty"))
-	}
-	return errors.Join(errs...)
 }

@@ -3,13 +3,10 @@ package queue
 import (
 	"context"
 	"log/slog"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/ringback/ringback/testservers"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
@@ -24,53 +21,16 @@ const patience = 20 * time.Second
 func onEach(t *testing.T, test func(t *testing.T, url string)) {
 	t.Helper()
 	t.Run("memory", func(t *testing.T) { test(t, "") })
-	t.Run("redis", func(t *testing.T) { test(t, startRedis(t).url()) })
+	t.Run("redis", func(t *testing.T) { test(t, startRedis(t).URL()) })
 }
 
-// server is a real redis-server of the test's own, on a unix socket.
-type server struct {
-	t    *testing.T
-	path string
-	dir  string
-	cmd  *exec.Cmd
-}
-
-func startRedis(t *testing.T) *server {
+// startRedis gives the test a redis-server of its own.
+func startRedis(t *testing.T, args ...string) *testservers.Redis {
 	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	require.NoError(t, err, "these tests need redis-server: install the Debian package redis-server (apt-get install redis-server)")
-	dir, err := os.MkdirTemp("", "rbq") // short: a socket's path ends at 107 bytes
+	server, err := testservers.StartRedis(args...)
 	require.NoError(t, err)
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	s := &server{t: t, path: path, dir: dir}
-	s.start()
-	t.Cleanup(s.kill)
-	return s
-}
-
-func (s *server) socket() string { return filepath.Join(s.dir, "s") }
-func (s *server) url() string    { return "unix://" + s.socket() }
-
-func (s *server) start() {
-	s.cmd = exec.Command(s.path, "--port", "0", "--unixsocket", s.socket(), "--save", "", "--appendonly", "no", "--dir", s.dir)
-	require.NoError(s.t, s.cmd.Start())
-	client, err := remote(s.url())
-	require.NoError(s.t, err)
-	defer client.Close()
-	answers := func() bool { return client.Ping(context.Background()).Err() == nil }
-	require.Eventually(s.t, answers, patience, 5*time.Millisecond)
-}
-
-// hang stops the server's process: connections stand, nothing answers.
-func (s *server) hang() { require.NoError(s.t, s.cmd.Process.Signal(syscall.SIGSTOP)) }
-
-func (s *server) kill() {
-	if s.cmd == nil {
-		return
-	}
-	_ = s.cmd.Process.Kill()
-	_ = s.cmd.Wait()
-	s.cmd = nil
+	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	return server
 }
 
 // runQueue opens a queue and runs it; stop ends it, waits, and may be called again.

@@ -37,12 +37,12 @@ func TestRedisGoesAndComes(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t)
 	work, tasks := collect()
-	q, _ := runQueue(t, Options{Redis: server.url(), Lanes: []Lane{{Name: "jobs", Work: work}}})
+	q, _ := runQueue(t, Options{Redis: server.URL(), Lanes: []Lane{{Name: "jobs", Work: work}}})
 	q.Wake(t.Context(), "jobs", "before")
 	require.Equal(t, []string{"before"}, receive(t, tasks))
 	require.NoError(t, q.Ping(t.Context()))
 
-	server.kill()
+	require.NoError(t, server.Kill())
 	require.Error(t, q.Ping(t.Context()))
 	began := time.Now()
 	for range 10_000 {
@@ -52,7 +52,7 @@ func TestRedisGoesAndComes(t *testing.T) {
 	dropped := func() bool { return q.Stats("jobs").Dropped == 10_000 }
 	require.Eventually(t, dropped, patience, 5*time.Millisecond)
 
-	server.start()
+	require.NoError(t, server.Start())
 	require.Eventually(t, func() bool {
 		q.Wake(t.Context(), "jobs", "after")
 		select {
@@ -67,10 +67,10 @@ func TestRedisGoesAndComes(t *testing.T) {
 func TestRunBeginsWithoutRedis(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t)
-	server.kill()
+	require.NoError(t, server.Kill())
 	table := newRows(10, time.Second)
-	runQueue(t, Options{Redis: server.url(), Lanes: []Lane{{Name: "jobs", Group: 10, Due: table.due, Work: table.work}}})
-	server.start()
+	runQueue(t, Options{Redis: server.URL(), Lanes: []Lane{{Name: "jobs", Group: 10, Due: table.due, Work: table.work}}})
+	require.NoError(t, server.Start())
 	require.Eventually(t, func() bool { return table.left() == 0 }, patience, 5*time.Millisecond)
 }
 
@@ -78,10 +78,10 @@ func TestRunEndsWithoutRedis(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t)
 	work, tasks := collect()
-	q, stop := runQueue(t, Options{Redis: server.url(), Lanes: []Lane{{Name: "jobs", Work: work}}})
+	q, stop := runQueue(t, Options{Redis: server.URL(), Lanes: []Lane{{Name: "jobs", Work: work}}})
 	q.Wake(t.Context(), "jobs", "before")
 	receive(t, tasks)
-	server.kill()
+	require.NoError(t, server.Kill())
 	stop()
 }
 
@@ -96,15 +96,15 @@ func TestHangingRedisHoldsNobody(t *testing.T) {
 			t.Parallel()
 			server := startRedis(t)
 			work, tasks := collect()
-			q := openQueue(t, Options{Redis: server.url(), Lanes: []Lane{{Name: "jobs", Work: work}}})
+			q := openQueue(t, Options{Redis: server.URL(), Lanes: []Lane{{Name: "jobs", Work: work}}})
 			if tc.before {
-				server.hang()
+				require.NoError(t, server.Pause())
 			}
 			stop := start(t, q)
 			if !tc.before {
 				q.Wake(t.Context(), "jobs", "before")
 				receive(t, tasks)
-				server.hang()
+				require.NoError(t, server.Pause())
 			}
 			began := time.Now()
 			q.Wake(t.Context(), "jobs", "meanwhile")

@@ -18,6 +18,7 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -40,21 +41,26 @@ type Options struct {
 	Drain time.Duration
 	// Lanes are the kinds of work; names must differ.
 	Lanes []Lane
+	// Heard is told the IDs that any process, this one too, gives to Tell. It must not block. Nil: nobody listens.
+	Heard func(id string)
 	// Log gets the queue's warnings; default slog.Default().
 	Log *slog.Logger
 }
 
 // Queue wakes handlers up. Safe for many goroutines at once.
 type Queue struct {
-	opt     Options
-	log     *slog.Logger
-	redis   *redis.Client
-	memory  *memory // nil with a Redis of its own
-	tasks   *asynq.Client
-	lanes   map[string]*lane
-	stop    chan struct{} // closed when no task may be claimed any more
-	started atomic.Bool
-	close   func() error
+	opt    Options
+	log    *slog.Logger
+	redis  *redis.Client
+	memory *memory // nil with a Redis of its own
+	tasks  *asynq.Client
+	lanes  map[string]*lane
+	news   chan string
+	stop   chan struct{} // closed when no task may be claimed any more
+
+	warnings rate.Sometimes
+	started  atomic.Bool
+	close    func() error
 }
 
 var laneName = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
@@ -72,7 +78,10 @@ func Open(opt Options) (*Queue, error) {
 		opt: opt, log: opt.Log, redis: client, memory: mem,
 		tasks: asynq.NewClientFromRedisClient(client),
 		lanes: make(map[string]*lane, len(opt.Lanes)),
+		news:  make(chan string, newsMost),
 		stop:  make(chan struct{}),
+
+		warnings: rate.Sometimes{Interval: quietFor},
 	}
 	q.close = sync.OnceValue(q.closeAll)
 	for _, l := range opt.Lanes {

@@ -54,6 +54,7 @@ func (q *Queue) loop(ctx context.Context) {
 		loops.Go(func() { q.memory.age(ctx) })
 	} else {
 		loops.Go(func() { q.listen(ctx) })
+		loops.Go(func() { q.publish(ctx) })
 	}
 	for _, l := range q.lanes {
 		loops.Go(func() { l.dispatch(ctx) })

@@ -97,7 +97,7 @@ func TestLatencyWhenIdle(t *testing.T) { // alone: it measures
 
 // A wake-up in one process rings the parked worker of another: without the ring it would take parkFor/2 on average.
 func TestRingReachesOtherProcesses(t *testing.T) {
-	url := startRedis(t).url()
+	url := startRedis(t).URL()
 	work, tasks := collect()
 	runQueue(t, Options{Redis: url, Lanes: []Lane{{Name: "jobs", Workers: 8, Work: work}}})
 	waker, _ := runQueue(t, Options{Redis: url, Lanes: []Lane{{Name: "jobs"}}})

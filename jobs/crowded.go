@@ -1,0 +1,93 @@
+package jobs
+
+import (
+	"context"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ringback/ringback/providers"
+)
+
+// In a fleet a process that cannot use more of a batch's shards leaves them to others: one that already holds some of it,
+// whose lines wait for the limiter's slots, would only keep them.
+const (
+	// fewShards of a batch are in hand whatever the limiter says: while one ends, the other fills its slots.
+	fewShards = 2
+	// A shard that was left is offered again after so long, and up to as much more.
+	passFor = 300 * time.Millisecond
+)
+
+// inHand counts the shards that this process works on, by batch.
+type inHand struct {
+	mu      sync.Mutex
+	batches map[Ref]*batchInHand
+}
+
+type batchInHand struct {
+	shards  int
+	limiter *providers.Limiter // nil until a shard has found its provider
+}
+
+// crowded tells whether another shard of the batch would only wait here. Before the limiter is known, few are enough.
+func (b *batchInHand) crowded() bool {
+	return b.shards >= fewShards && (b.limiter == nil || b.limiter.Waiting() > 0)
+}
+
+// take counts a shard in, unless it had better go to another process; leave gives it back.
+func (h *inHand) take(batch Ref, fleet bool) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	b := h.batches[batch]
+	if b == nil {
+		b = &batchInHand{}
+		h.batches[batch] = b
+	}
+	if fleet && b.crowded() {
+		return false
+	}
+	b.shards++
+	return true
+}
+
+func (h *inHand) leave(batch Ref) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	b := h.batches[batch]
+	if b.shards--; b.shards == 0 {
+		delete(h.batches, batch)
+	}
+}
+
+// calls notes whom a batch's lines wait for.
+func (h *inHand) calls(batch Ref, l *providers.Limiter) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.batches[batch].limiter = l
+}
+
+// takeShards counts in those that this process shall claim, and has the rest offered again soon, to whoever has room.
+func (r *Runner) takeShards(ctx context.Context, shards []Ref) (taken []Ref) {
+	var left []Ref
+	for _, s := range shards {
+		if r.inHand.take(batchOf(s), r.Presence != nil) {
+			taken = append(taken, s)
+		} else {
+			left = append(left, s)
+		}
+	}
+	if len(left) > 0 {
+		wake := At(r.Now()).Add(passFor + rand.N(passFor))
+		if err := r.Store.PassShards(ctx, left, wake); err != nil {
+			r.Log.Warn("shards that others could work on are offered late", "shards", len(left), "err", err)
+		}
+	}
+	return taken
+}
+
+// batchOf is the batch that a shard's ID speaks of.
+func batchOf(shard Ref) Ref {
+	id, _, _ := strings.Cut(shard.ID, ":")
+	return Ref{shard.ProjectID, id}
+}

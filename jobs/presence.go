@@ -1,0 +1,151 @@
+package jobs
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Beats is what a Presence asks of the store.
+type Beats interface {
+	// Beat says that a process lives, by the store's clock. known is false where it was not known: it is new, or it has
+	// been taken for dead, and its claims have gone to others.
+	Beat(ctx context.Context, owner string) (known bool, err error)
+	// TakeOver frees the claims of other processes that have not been heard of for a lease, and tells whether there were any.
+	TakeOver(ctx context.Context, owner string) (found bool, err error)
+}
+
+// The times of a fleet's life. A lease is 15 s by the store's clock (store.Lease). What follows from a pause of the
+// database: who could beat first after it sees the others' beats as old as the pause and a beat. So nobody takes over who
+// has not beaten without such a gap for a whole lease.
+const (
+	beatEvery  = 3 * time.Second
+	beatAgain  = time.Second // after one that failed
+	beatGap    = 7500 * time.Millisecond
+	beatLease  = 15 * time.Second
+	beatLapse  = 10 * time.Second // without a beat, a process begins nothing more
+	lookAround = time.Second
+)
+
+// PresenceOptions are the parts a Presence works with.
+type PresenceOptions struct {
+	Beats Beats
+	Owner string
+	// Lost is told that this process was taken for dead: what it has in hand is others' by now.
+	Lost func()
+	// Took is told that claims of dead processes have been freed.
+	Took func()
+	Log  *slog.Logger
+}
+
+// Presence keeps a process known among others that work on the same rows, and takes over from those that have died.
+//
+// A process that could not say that it lives begins no more calls, and lets those in flight end: they are paid for, and an
+// outcome counts as long as nobody has taken the row over. So a database that is away for a while repeats nothing.
+type Presence struct {
+	PresenceOptions
+	mu    sync.Mutex
+	last  time.Time // of the last beat
+	since time.Time // beats have come without a gap
+}
+
+// NewPresence makes one; Begin must be called before this process claims anything.
+func NewPresence(o PresenceOptions) *Presence { return &Presence{PresenceOptions: o} }
+
+// Begin makes this process known.
+func (p *Presence) Begin(ctx context.Context) error {
+	_, err := p.Beats.Beat(ctx, p.Owner)
+	if err == nil {
+		p.note(time.Now())
+	}
+	return err
+}
+
+// Run beats and takes over until ctx ends.
+func (p *Presence) Run(ctx context.Context) error {
+	var loops sync.WaitGroup
+	loops.Go(func() { p.beat(ctx) })
+	loops.Go(func() { p.look(ctx) })
+	loops.Wait()
+	return ctx.Err()
+}
+
+// Lapsed tells whether this process may have been taken for dead: it shall begin nothing now. A nil Presence is alone, and
+// never lapses. The wall clock counts too: while a machine is suspended the other one stands.
+func (p *Presence) Lapsed() bool {
+	if p == nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return apart(p.last, time.Now()) > beatLapse
+}
+
+// apart is how long it is from one instant to another, by the clock that says it is longer.
+func apart(from, to time.Time) time.Duration {
+	return max(to.Sub(from), to.Round(0).Sub(from.Round(0)))
+}
+
+func (p *Presence) note(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.last.IsZero() || apart(p.last, now) > beatGap {
+		p.since = now
+	}
+	p.last = now
+}
+
+// stands tells whether this process may take over.
+func (p *Presence) stands(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return apart(p.last, now) <= beatGap && now.Sub(p.since) >= beatLease
+}
+
+func (p *Presence) beat(ctx context.Context) {
+	pause := beatEvery // Begin has beaten
+	for wait(ctx, pause) {
+		asked := time.Now() // a beat that took long counts from its beginning
+		known, err := p.Beats.Beat(ctx, p.Owner)
+		if err != nil {
+			pause = beatAgain
+			p.Log.Warn("no heartbeat: after a while nothing new is begun here, and others take over", "err", err)
+			continue
+		}
+		pause = beatEvery
+		p.note(asked)
+		if !known {
+			p.Log.Warn("this process was taken for dead, and its work has gone to others; it goes on with new work")
+			p.Lost()
+		}
+	}
+}
+
+func (p *Presence) look(ctx context.Context) {
+	for wait(ctx, lookAround) {
+		if !p.stands(time.Now()) {
+			continue
+		}
+		found, err := p.Beats.TakeOver(ctx, p.Owner)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			p.Log.Warn("cannot look for processes that have died; trying again", "err", err)
+		case found:
+			p.Log.Warn("a process has died or is not heard of: what it had in hand is due again")
+			p.Took()
+		}
+	}
+}
+
+// wait rests, and tells whether ctx still stands.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

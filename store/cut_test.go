@@ -1,0 +1,199 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ringback/ringback/jobs"
+)
+
+// cutter stands between a store and its server, and cuts the connection on which the next COMMIT comes.
+type cutter struct {
+	net.Listener
+	server string
+	before atomic.Bool // cut before the COMMIT has passed
+	after  atomic.Bool // cut between it and its answer
+	work   sync.WaitGroup
+	mu     sync.Mutex
+	conns  []net.Conn
+}
+
+// cutBetween gives a DSN that leads through a cutter.
+func cutBetween(t *testing.T, dsn string) (*cutter, string) {
+	t.Helper()
+	u := must(url.Parse(dsn))(t)
+	c := &cutter{Listener: must(net.Listen("tcp", "127.0.0.1:0"))(t), server: u.Host}
+	c.work.Go(c.accept)
+	t.Cleanup(func() {
+		_ = c.Close()
+		c.closeAll()
+		c.work.Wait()
+	})
+	u.Host = c.Addr().String()
+	return c, u.String()
+}
+
+func (c *cutter) accept() {
+	for {
+		client, err := c.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", c.server)
+		if err != nil {
+			_ = client.Close()
+			continue
+		}
+		c.mu.Lock()
+		c.conns = append(c.conns, client, server)
+		c.mu.Unlock()
+		answers := &atomic.Bool{} // whether they are kept from the client
+		c.work.Go(func() { c.forward(client, server, answers) })
+		c.work.Go(func() { c.back(server, client, answers) })
+	}
+}
+
+func (c *cutter) closeAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, conn := range c.conns {
+		_ = conn.Close()
+	}
+}
+
+// forward passes what the client says.
+func (c *cutter) forward(client, server net.Conn, mute *atomic.Bool) {
+	defer client.Close()
+	defer server.Close()
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := client.Read(buf)
+		if bytes.Contains(buf[:n], []byte("COMMIT\x00")) {
+			if c.before.CompareAndSwap(true, false) {
+				return
+			}
+			mute.Store(c.after.CompareAndSwap(true, false))
+		}
+		if _, failed := server.Write(buf[:n]); err != nil || failed != nil {
+			return
+		}
+	}
+}
+
+// back passes what the server answers, or ends with the first answer that it keeps.
+func (c *cutter) back(server, client net.Conn, mute *atomic.Bool) {
+	defer client.Close()
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := server.Read(buf)
+		if err != nil || mute.Load() {
+			return
+		}
+		if _, err := client.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// TestCommitsWhoseAnswerIsLost are never told as done nor as not done, and may be made again.
+func TestCommitsWhoseAnswerIsLost(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		cut    func(*cutter)
+		stands int
+	}{
+		{"it did not arrive", func(c *cutter) { c.before.Store(true) }, 0},
+		{"it stood", func(c *cutter) { c.after.Store(true) }, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c, dsn := cutBetween(t, newDatabase(t))
+			w := worldOver(t, openWith(t, func(o *Options) { o.DSN = dsn }))
+			n := jobs.NewJob{Job: newBatch(w.now()), Idempotency: &jobs.Idempotency{Key: "k", Hash: []byte("h")}, Answer: []byte("first")}
+			tt.cut(c)
+			_, err := w.CreateJob(t.Context(), n)
+			require.True(t, jobs.IsCode(err, jobs.CodeUnavailable), "%v", err)
+			require.ErrorIs(t, err, errUnknown)
+			require.Equal(t, tt.stands, w.count("jobs"))
+			_, err = w.CreateJob(t.Context(), n)
+			var replay *jobs.Replay
+			require.Equal(t, tt.stands == 1, errors.As(err, &replay), "the same request again: %v", err)
+			require.Equal(t, 1, w.count("jobs"))
+		})
+	}
+}
+
+// TestClaimsWhoseAnswerIsLost leave nothing in the hands of somebody who does not know of it.
+func TestClaimsWhoseAnswerIsLost(t *testing.T) {
+	t.Parallel()
+	for name, cut := range map[string]func(*cutter){
+		"it did not arrive": func(c *cutter) { c.before.Store(true) }, "it stood": func(c *cutter) { c.after.Store(true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, dsn := cutBetween(t, newDatabase(t))
+			w := worldOver(t, openWith(t, func(o *Options) { o.DSN = dsn }))
+			call, batch, e := w.planned(), running(t, w.Store), w.endpoint(wants("file.created"))
+			w.fire("file.created")
+			shard := host(batch.ID + ":0")
+			for what, claim := range map[string]func() (int, error){
+				"a job": func() (int, error) {
+					got, err := w.ClaimJobs(t.Context(), "own", []jobs.Ref{call}, w.now())
+					return len(got), err
+				},
+				"a shard": func() (int, error) {
+					got, err := w.ClaimShards(t.Context(), "own", []jobs.Ref{shard}, w.now())
+					return len(got), err
+				},
+				"a delivery": func() (int, error) {
+					got, err := w.ClaimDeliveries(t.Context(), "own", behind(e), w.now())
+					return len(got), err
+				},
+			} {
+				cut(c)
+				n, err := claim()
+				require.Error(t, err, what)
+				require.Zero(t, n, what)
+				w.pass(time.Second)
+				if what == "a delivery" {
+					require.NotZero(t, w.wakes(e), "its gate is looked at")
+				}
+				n, err = claim()
+				require.NoError(t, err, what)
+				require.Equal(t, 1, n, "%s is free", what)
+			}
+		})
+	}
+}
+
+// TestShardsOfACancelledBatchStayAtRest also where the answer to their claim was lost, and the batch cancelled before the
+// claim was given back.
+func TestShardsOfACancelledBatchStayAtRest(t *testing.T) {
+	t.Parallel()
+	w := worldOver(t, openPostgresStore(t))
+	job := running(t, w.Store)
+	claimed := must(w.ClaimShards(t.Context(), "own", []jobs.Ref{host(job.ID + ":0")}, w.now()))(t)
+	w.cancel(job)
+	w.giveBack(t.Context(), "shards", "own", []held{{Ref: claimed[0].Ref(), attempt: claimed[0].Attempt}})
+	require.Zero(t, w.count("shards WHERE due_at > 0 OR wake_at > 0 OR owner <> ''"))
+}
+
+// cancel does what a client's cancel does.
+func (w *world) cancel(job jobs.Ref) {
+	w.t.Helper()
+	_, _, err := w.Move(w.t.Context(), job, func(j *jobs.Job) (jobs.Effects, error) {
+		j.Status, j.Ending = jobs.Cancelling, jobs.Cancelled
+		j.Due(w.now())
+		return jobs.Effects{Hush: true}, nil
+	})
+	require.NoError(w.t, err)
+}

@@ -1,0 +1,98 @@
+package store
+
+import (
+	"database/sql"
+	"strconv"
+	"strings"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// dialect is what the two databases say differently; all other SQL is the same for both. Conditions on booleans are bare
+// ("NOT done"), and subselects have names.
+type dialect struct {
+	row        string // a row's place in its table, to change some rows of many
+	free       string // ends the choice of rows that another transaction may be choosing: those are left to it
+	kept       string // the order in which a batch's outcomes were kept
+	from       string // joins the table that a query is to begin with to the next
+	ofMetadata string // two values: jobs whose metadata has a pair
+	noMetadata string
+	keptLines  string
+}
+
+var (
+	onSQLite = dialect{
+		row: "rowid", free: "", kept: "rowid", from: "CROSS JOIN",
+		ofMetadata: "EXISTS (SELECT 1 FROM json_each(jobs.metadata) AS pair WHERE pair.key = ? AND pair.value = ?)",
+		noMetadata: "(metadata IS NULL OR CAST(metadata AS TEXT) IN ('', '{}', 'null'))",
+		// The index over a batch's lines holds all that is needed to find them.
+		keptLines: `SELECT rowid, text FROM lines WHERE rowid IN (
+			SELECT rowid FROM lines INDEXED BY lines_line WHERE project_id = ? AND job_id = ? AND rowid > ? ORDER BY rowid LIMIT ? OFFSET ?)
+			ORDER BY rowid`,
+	}
+	onPostgres = dialect{
+		row: "ctid", free: " FOR UPDATE SKIP LOCKED", kept: "kept", from: "JOIN",
+		// A value that holds NUL is in no text of PostgreSQL's: such a job has no pairs.
+		ofMetadata: `CASE WHEN metadata IS NULL OR convert_from(metadata, 'UTF8') IN ('', 'null') OR position('\u0000'::text IN convert_from(metadata, 'UTF8')) > 0 THEN FALSE
+			ELSE EXISTS (SELECT 1 FROM json_each_text(convert_from(metadata, 'UTF8')::json) AS pair WHERE pair.key = ? AND pair.value = ?) END`,
+		noMetadata: "(metadata IS NULL OR convert_from(metadata, 'UTF8') IN ('', '{}', 'null'))",
+		keptLines:  `SELECT kept, text FROM lines WHERE project_id = ? AND job_id = ? AND kept > ? ORDER BY kept LIMIT ? OFFSET ?`,
+	}
+)
+
+// sqlOf is the dialect of a connection.
+func sqlOf(db *gorm.DB) *dialect {
+	if db.Name() == "postgres" {
+		return &onPostgres
+	}
+	return &onSQLite
+}
+
+// some picks rows of a table by a condition, at most as many as its last value says: for UPDATE … WHERE and DELETE … WHERE.
+// What another transaction has in hand is left out.
+func some(db *gorm.DB, table, which string) string {
+	d := sqlOf(db)
+	return d.row + " IN (SELECT " + d.row + " FROM " + table + " WHERE " + which + " LIMIT ?" + d.free + ")"
+}
+
+// locked has a transaction read rows that it means to change: nobody else changes them before it ends. SQLite has one
+// writer, which needs no locks.
+func locked(tx *gorm.DB) *gorm.DB { return tx.Clauses(clause.Locking{Strength: "UPDATE"}) }
+
+// exec runs a statement on GORM's connection, as all do that come once for each line or callback: at this rate the query
+// builder would cost more than the query.
+func exec(tx *gorm.DB, query string, args ...any) error {
+	_, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context, bound(tx, query), args...)
+	return err
+}
+
+// each runs a query on GORM's connection and hands each row to scan.
+func each(tx *gorm.DB, scan func(*sql.Rows) error, query string, args ...any) error {
+	rows, err := tx.Statement.ConnPool.QueryContext(tx.Statement.Context, bound(tx, query), args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// bound writes a query's placeholders as its database wants them.
+func bound(tx *gorm.DB, query string) string {
+	if sqlOf(tx) == &onSQLite {
+		return query
+	}
+	numbered := make([]byte, 0, len(query)+len(query)/2)
+	for i, part := range strings.Split(query, "?") {
+		if i > 0 {
+			numbered = strconv.AppendInt(append(numbered, '$'), int64(i), 10)
+		}
+		numbered = append(numbered, part...)
+	}
+	return string(numbered)
+}

@@ -1,0 +1,194 @@
+package store
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ringback/ringback/callbacks"
+	"github.com/ringback/ringback/jobs"
+)
+
+func (w *world) beat(owner string) bool {
+	w.t.Helper()
+	return must(w.Beat(w.t.Context(), owner))(w.t)
+}
+
+// silent has it that a process was last heard of a lease ago.
+func (w *world) silent(owner string) {
+	w.t.Helper()
+	w.exec("UPDATE owners SET beat_at = beat_at - ? WHERE id = ?", Lease.Milliseconds(), owner)
+}
+
+// claimAll has a process claim one of each: a call, a shard, a delivery.
+func (w *world) claimAll(owner string) (call, shard jobs.Ref, delivery callbacks.Claimed) {
+	w.t.Helper()
+	call, shard = w.planned(), host(running(w.t, w.Store).ID+":0")
+	e := w.endpoint(wants("file.created"))
+	w.fire("file.created")
+	require.Len(w.t, must(w.ClaimJobs(w.t.Context(), owner, []jobs.Ref{call}, w.now()))(w.t), 1)
+	require.Len(w.t, must(w.ClaimShards(w.t.Context(), owner, []jobs.Ref{shard}, w.now()))(w.t), 1)
+	claimed := must(w.ClaimDeliveries(w.t.Context(), owner, behind(e), w.now()))(w.t)
+	require.Len(w.t, claimed, 1)
+	must(w.ChangeEndpoint(w.t.Context(), e, func(r *callbacks.Registered) error { r.EventTypes = wants0; return nil }))(w.t)
+	return call, shard, claimed[0]
+}
+
+// wants0 is what an endpoint subscribes to that gets nothing more.
+var wants0 = jobs.Texts{"model.deleted"}
+
+func TestBeatsTellWhoIsKnown(t *testing.T) {
+	t.Parallel()
+	f := fleet(t)
+	require.False(t, f[0].beat("a"), "it is new")
+	time.Sleep(2 * time.Millisecond) // by the database's clock
+	require.True(t, f[0].beat("a"))
+	require.False(t, f[1].beat("b"))
+	require.False(t, must(f[1].TakeOver(t.Context(), "b"))(t), "both live")
+	f[0].silent("a")
+	require.True(t, must(f[1].TakeOver(t.Context(), "b"))(t))
+	require.False(t, must(f[1].TakeOver(t.Context(), "b"))(t))
+	require.False(t, f[0].beat("a"), "it was taken for dead")
+}
+
+// TestTakeOverFreesTheDeadAlone, with an attempt on record for each delivery that may have been sent.
+func TestTakeOverFreesTheDeadAlone(t *testing.T) {
+	t.Parallel()
+	f := fleet(t)
+	for _, owner := range []string{"dead", "alive", "self"} {
+		f[0].beat(owner)
+	}
+	call, shard, delivery := f[0].claimAll("dead")
+	aliveCall, aliveShard, aliveDelivery := f[0].claimAll("alive")
+	f[1].claimAll("self")
+	f[1].claimAll("unknown")
+	f[0].silent("dead")
+	f[0].silent("self") // whose beats were held up; but it is here
+	f[0].pass(time.Second)
+	require.True(t, must(f[1].TakeOver(t.Context(), "self"))(t))
+
+	for _, table := range []string{"jobs", "shards", "deliveries"} {
+		require.Equal(t, 1, f[0].count(table+" WHERE owner = 'alive'"), table)
+		require.Equal(t, 1, f[0].count(table+" WHERE owner = 'self'"), table)
+		require.Zero(t, f[0].count(table+" WHERE owner IN ('dead', 'unknown')"), table)
+	}
+	require.Equal(t, 2, f[0].count("attempts WHERE error_class = 'interrupted'"))
+	d, attempts := f[0].delivery(delivery.Ref())
+	require.Equal(t, callbacks.Waiting, d.State)
+	require.Len(t, attempts, 1)
+	require.Equal(t, f[0].now(), f[0].wakes(delivery.GateRef()))
+	require.Equal(t, 1, f[0].record(f[0].answered(delivery, 200)), "the dead one's late outcome is refused")
+
+	require.Len(t, must(f[1].ClaimJobs(t.Context(), "self", []jobs.Ref{call, aliveCall}, f[1].now()))(t), 1, "it is due at once")
+	require.Len(t, must(f[1].ClaimShards(t.Context(), "self", []jobs.Ref{shard, aliveShard}, f[1].now()))(t), 1)
+	require.Len(t, must(f[1].ClaimDeliveries(t.Context(), "self", behind(delivery.GateRef(), aliveDelivery.GateRef()), f[1].now()))(t), 1)
+	require.Zero(t, f[0].record(f[0].answered(aliveDelivery, 200)), "who lives keeps its claims")
+	require.False(t, f[0].beat("dead"))
+}
+
+// TestTakeOversAtOnce write one attempt for each delivery, and free each row once.
+func TestTakeOversAtOnce(t *testing.T) {
+	t.Parallel()
+	f := fleet(t)
+	e := f[0].endpoint()
+	for round := range 10 {
+		f[0].beat("dead")
+		for range 5 {
+			f[0].fire("file.created")
+		}
+		n := len(must(f[0].ClaimDeliveries(t.Context(), "dead", behind(e), f[0].now()))(t))
+		require.Equal(t, 5*(round+1), n)
+		before := f[0].count("attempts")
+		f[0].silent("dead")
+		var wg sync.WaitGroup
+		var errs [4]error
+		for i := range errs {
+			wg.Go(func() { _, errs[i] = f[i%2].TakeOver(t.Context(), "own") })
+		}
+		wg.Wait()
+		require.Equal(t, [4]error{}, errs)
+		require.Equal(t, n, f[0].count("attempts")-before)
+		require.Zero(t, f[0].count("deliveries WHERE state = 'sending' OR recorded <> (SELECT count(*) FROM attempts WHERE delivery_id = deliveries.id)"))
+		f[0].exec("UPDATE deliveries SET claims = 0")
+	}
+}
+
+// TestBeatsThroughATakeOver: who is freed hears of it at its next beat, at whatever moment that comes.
+func TestBeatsThroughATakeOver(t *testing.T) {
+	t.Parallel()
+	f := fleet(t)
+	for range 60 {
+		call := f[0].planned()
+		f[0].beat("late")
+		require.Len(t, must(f[0].ClaimJobs(t.Context(), "late", []jobs.Ref{call}, f[0].now()))(t), 1)
+		f[0].silent("late")
+		var wg sync.WaitGroup
+		var known bool
+		var errs [2]error
+		wg.Go(func() { _, errs[0] = f[1].TakeOver(t.Context(), "own") })
+		wg.Go(func() { known, errs[1] = f[0].Beat(t.Context(), "late") })
+		wg.Wait()
+		require.Equal(t, [2]error{}, errs)
+		require.Equal(t, known, f[0].count("jobs WHERE id = ? AND owner = 'late'", call.ID) == 1, "it holds what it thinks that it holds")
+		require.NoError(t, f[0].Leave(t.Context(), "late"))
+	}
+}
+
+func TestOneLeads(t *testing.T) {
+	t.Parallel()
+	f := fleet(t)
+	var leaders tally
+	require.Empty(t, together(f, 5, func(w *world, owner string) error {
+		leads, err := w.Leads(t.Context(), "clean", owner, time.Minute)
+		if leads {
+			leaders.add(owner)
+		}
+		return err
+	}))
+	leaders.requireOnce(t, 1)
+	lead := func(w *world, name, owner string) bool {
+		return must(w.Leads(t.Context(), name, owner, time.Minute))(t)
+	}
+	for owner := range leaders.n {
+		require.True(t, lead(f[0], "clean", owner), "it goes on")
+		require.True(t, lead(f[0], "expire", "other"), "of another thing")
+		require.False(t, lead(f[1], "clean", "other"))
+		f[0].exec("UPDATE leases SET until_at = until_at - 60001 WHERE name = 'clean'")
+		require.True(t, lead(f[1], "clean", "other"), "its lease is over")
+		require.False(t, lead(f[0], "clean", owner))
+	}
+	require.NoError(t, f[1].Leave(t.Context(), "other"))
+	require.True(t, lead(f[0], "clean", "third"), "it has left")
+	alone := newWorld(t)
+	require.True(t, lead(alone, "clean", "a"))
+}
+
+// TestWhoLeavesIsForgotten, and what it held is due, without a claim against it.
+func TestWhoLeavesIsForgotten(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, w *world) {
+		if w.Shared() {
+			w.beat("own")
+		}
+		call, _, _ := w.claimAll("own")
+		require.NoError(t, w.Leave(t.Context(), "own"))
+		for _, table := range []string{"jobs", "shards", "deliveries"} {
+			require.Zero(t, w.count(table+" WHERE owner <> ''"), table)
+		}
+		again := must(w.ClaimJobs(t.Context(), "other", []jobs.Ref{call}, w.now()))(t)
+		require.Equal(t, 1, again[0].Claims)
+		if w.Shared() {
+			require.False(t, w.beat("own"))
+		}
+	})
+}
+
+// TestClockIsTheDatabases: a process whose own clock stands finds out.
+func TestClockIsTheDatabases(t *testing.T) {
+	t.Parallel()
+	w := worldOver(t, openPostgresStore(t))
+	now := must(w.Clock(t.Context()))(t)
+	require.InDelta(t, time.Now().UnixMilli(), int64(now), 5000)
+}
