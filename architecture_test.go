@@ -51,6 +51,8 @@ var homes = map[string]string{
 	"github.com/pressly/goose":          "store",
 	"github.com/jackc/pgx":              "store and testservers",
 	"code.dny.dev/ssrf":                 "callbacks",
+	"github.com/minio/minio-go":         "store",
+	"github.com/johannesboyne/gofakes3": "nowhere but tests",
 	"github.com/prometheus":             "metrics",
 	"github.com/spf13/cobra":            "cmd/ringback",
 	"github.com/knadh/koanf":            "cmd/ringback",

@@ -82,6 +82,16 @@ func (p *Presence) Lapsed() bool {
 	return apart(p.last, time.Now()) > beatLapse
 }
 
+// Age is how long ago this process could last say that it lives; zero where it is alone.
+func (p *Presence) Age() time.Duration {
+	if p == nil {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return apart(p.last, time.Now())
+}
+
 // apart is how long it is from one instant to another, by the clock that says it is longer.
 func apart(from, to time.Time) time.Duration {
 	return max(to.Sub(from), to.Round(0).Sub(from.Round(0)))

@@ -102,7 +102,7 @@ func TestIdleLimiterAsksNobody(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		require.Less(t, o.count(), 25) // calls that go on want little
 		release(slots...)
-		time.Sleep(2 * shareEvery)
+		time.Sleep(3 * shareEvery)
 		require.Zero(t, o.last().Held)
 		require.Zero(t, o.last().Want)
 		asked := o.count()
@@ -131,12 +131,28 @@ func TestNoCallStartsAboveTheShare(t *testing.T) {
 		release(slots[:2]...)
 		requireBusy(t, l, AllSlotsTaken, comeBack)
 		require.Equal(t, 3, o.last().Held) // as long as they do not know, they do not count on it
-		time.Sleep(2 * shareEvery)
+		time.Sleep(3 * shareEvery)
 		require.Equal(t, 1, o.last().Held)
 		o.rule(leaving(8))
 		slots = append(slots[2:], await(t, l, 7)...)
 		require.Equal(t, State{Limit: 8, InFlight: 8, Reason: AllSlotsTaken}, l.State())
 		release(slots...)
+	})
+}
+
+// Until the answer comes calls may start, so what is told is not what is in flight alone.
+func TestWhatMayStartIsHeld(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, o := shared(t, Config{Concurrency: 8}, leaving(8))
+		slots := await(t, l, 8)
+		time.Sleep(2 * shareCalm)
+		asked := o.count()
+		release(slots[:5]...)
+		time.Sleep(3 * shareCalm)
+		require.Equal(t, 8, o.all()[asked].Held)
+		require.Equal(t, 3, o.last().Held)
+		release(slots[5:]...)
 	})
 }
 
@@ -220,7 +236,7 @@ func TestTokensThatWereUsedAreOwed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, o := shared(t, Config{Concurrency: 32, TokensPerMinute: 60_000}, leaving(32))
 		await(t, l, 1)[0].Release(nil, Usage{TotalTokens: 5000})
-		time.Sleep(2 * shareEvery)
+		time.Sleep(3 * shareEvery)
 		require.InDelta(t, 5000, o.last().TokensUsed, 1e-6)
 		require.InDelta(t, 5000, o.last().TokensLeast, 1e-6)
 	})
@@ -273,7 +289,7 @@ func TestAnOutageIsBelievedByWhoSawIt(t *testing.T) {
 		o.rule(func(ask ShareAsk) (Share, error) {
 			return Share{Slots: ask.Want, Known: 2, Down: 5 * time.Second}, nil
 		})
-		time.Sleep(shareCalm)
+		time.Sleep(2 * shareCalm)
 		require.Empty(t, l.State().Reason)
 		slots[0].Release(missed(Connection), Usage{})
 		time.Sleep(shareCalm)

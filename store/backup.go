@@ -164,7 +164,30 @@ func addFile(ctx context.Context, w *archiver, entry, file string) error {
 	if err != nil {
 		return err
 	}
-	return w.add(entry, info.Size(), whileAlive{ctx, f})
+	return w.add(entry, info.Size(), &gently{from: whileAlive{ctx, f}, began: time.Now()})
+}
+
+// gently reads a megabyte at a time and then rests for as long as that took, writing it away included: half of the disk
+// and of a core are the server's.
+type gently struct {
+	from  io.Reader
+	began time.Time
+	read  int
+}
+
+const (
+	gentleBytes = 1 << 20
+	restMost    = 100 * time.Millisecond
+)
+
+func (g *gently) Read(p []byte) (int, error) {
+	if g.read >= gentleBytes {
+		time.Sleep(min(time.Since(g.began), restMost))
+		g.read, g.began = 0, time.Now()
+	}
+	n, err := g.from.Read(p)
+	g.read += n
+	return n, err
 }
 
 // need says what becomes of a database whose file is missing.

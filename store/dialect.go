@@ -12,18 +12,19 @@ import (
 // dialect is what the two databases say differently; all other SQL is the same for both. Conditions on booleans are bare
 // ("NOT done"), and subselects have names.
 type dialect struct {
-	row        string // a row's place in its table, to change some rows of many
-	free       string // ends the choice of rows that another transaction may be choosing: those are left to it
-	kept       string // the order in which a batch's outcomes were kept
-	from       string // joins the table that a query is to begin with to the next
-	ofMetadata string // two values: jobs whose metadata has a pair
+	row        string    // a row's place in its table, to change some rows of many
+	among      [2]string // around a query for places: the rows there
+	free       string    // ends the choice of rows that another transaction may be choosing: those are left to it
+	kept       string    // the order in which a batch's outcomes were kept
+	from       string    // joins the table that a query is to begin with to the next
+	ofMetadata string    // two values: jobs whose metadata has a pair
 	noMetadata string
 	keptLines  string
 }
 
 var (
 	onSQLite = dialect{
-		row: "rowid", free: "", kept: "rowid", from: "CROSS JOIN",
+		row: "rowid", among: [2]string{"rowid IN (", ")"}, free: "", kept: "rowid", from: "CROSS JOIN",
 		ofMetadata: "EXISTS (SELECT 1 FROM json_each(jobs.metadata) AS pair WHERE pair.key = ? AND pair.value = ?)",
 		noMetadata: "(metadata IS NULL OR CAST(metadata AS TEXT) IN ('', '{}', 'null'))",
 		// The index over a batch's lines holds all that is needed to find them.
@@ -32,9 +33,11 @@ var (
 			ORDER BY rowid`,
 	}
 	onPostgres = dialect{
-		row: "ctid", free: " FOR UPDATE SKIP LOCKED", kept: "kept", from: "JOIN",
-		// A value that holds NUL is in no text of PostgreSQL's: such a job has no pairs.
-		ofMetadata: `CASE WHEN metadata IS NULL OR convert_from(metadata, 'UTF8') IN ('', 'null') OR position('\u0000'::text IN convert_from(metadata, 'UTF8')) > 0 THEN FALSE
+		// An array is looked up place by place; IN may be planned as a look at the whole table.
+		row: "ctid", among: [2]string{"ctid = ANY (ARRAY(", "))"}, free: " FOR UPDATE SKIP LOCKED", kept: "kept", from: "JOIN",
+		// NUL and half a surrogate pair are in no text of PostgreSQL's: a job that has such a value is left out, not an error.
+		ofMetadata: `CASE WHEN metadata IS NULL OR convert_from(metadata, 'UTF8') IN ('', 'null') OR regexp_replace(replace(convert_from(metadata, 'UTF8'), '\\', ''),
+				'\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}', '', 'g') ~ '\\u([dD][89a-fA-F]|0000)' THEN FALSE
 			ELSE EXISTS (SELECT 1 FROM json_each_text(convert_from(metadata, 'UTF8')::json) AS pair WHERE pair.key = ? AND pair.value = ?) END`,
 		noMetadata: "(metadata IS NULL OR convert_from(metadata, 'UTF8') IN ('', '{}', 'null'))",
 		keptLines:  `SELECT kept, text FROM lines WHERE project_id = ? AND job_id = ? AND kept > ? ORDER BY kept LIMIT ? OFFSET ?`,
@@ -53,7 +56,7 @@ func sqlOf(db *gorm.DB) *dialect {
 // What another transaction has in hand is left out.
 func some(db *gorm.DB, table, which string) string {
 	d := sqlOf(db)
-	return d.row + " IN (SELECT " + d.row + " FROM " + table + " WHERE " + which + " LIMIT ?" + d.free + ")"
+	return d.among[0] + "SELECT " + d.row + " FROM " + table + " WHERE " + which + " LIMIT ?" + d.free + d.among[1]
 }
 
 // locked has a transaction read rows that it means to change: nobody else changes them before it ends. SQLite has one

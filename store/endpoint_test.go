@@ -1,12 +1,7 @@
 package store
 
 import (
-	"bytes"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -255,66 +250,4 @@ func TestIdempotentEndpoint(t *testing.T) {
 		_, err = create("b")
 		require.NoError(t, err, "it is kept for 24 hours")
 	})
-}
-
-// TestS9SecretsAreSealed looks for what must not stand in any of the database's files in clear.
-func TestS9SecretsAreSealed(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	s, err := Open(t.Context(), Options{Dir: dir, SigningSecret: "whsec_Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5", ShardsAwake: 2, Now: time.Now})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = s.Close() })
-	w := worldOver(t, s)
-	require.Equal(t, "whsec_Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5", must(w.calls.Secret(t.Context(), "default"))(t))
-	running(t, s)
-	w.oneOff("a.example.com", func(n *jobs.NewJob) {
-		n.Webhook.URL, n.Webhook.Headers, n.Webhook.Secret = "https://a.example.com/?token=canary-one-off-query", map[string]string{"X": "canary-one-off-header"}, "whsec_Y2FuYXJ5LW9uZS1vZmYtc2VjcmV0LWxvbmc="
-	})
-	idem := &jobs.Idempotency{Key: "k", Hash: []byte("h")}
-	answer := must(w.calls.CreateEndpoint(t.Context(), "default",
-		[]byte(`{"url":"https://e.example.com/p?token=canary-endpoint-query","headers":{"X":"canary-endpoint-header"},"event_types":["*"]}`), idem))(t)
-	require.Contains(t, string(answer), "whsec_")
-	var page []callbacks.Endpoint
-	page, _, err = w.Endpoints(t.Context(), "default", "", 1)
-	require.NoError(t, err)
-	e := page[0].Ref()
-	secrets := []string{must(w.Endpoint(t.Context(), e))(t).Target.Secrets[0].Text}
-	must(w.calls.RotateEndpointSecret(t.Context(), e, true))(t)
-	secrets = append(secrets, must(w.Endpoint(t.Context(), e))(t).Target.Secrets[0].Text)
-	secrets = append(secrets, must(w.calls.RotateSecret(t.Context(), "default", true))(t))
-	keys := must(w.Keys(t.Context(), "default", w.now()))(t)
-	w.fire("file.created")
-	for _, c := range w.claim(e, host("a.example.com")) { // failures, an event about one, an endpoint switched off
-		w.end(c, callbacks.Failed)
-	}
-	w.exec("UPDATE deliveries SET state = 'waiting', due_at = 1 WHERE id = (SELECT min(id) FROM deliveries)")
-	must(w.calls.UpdateEndpoint(t.Context(), e, []byte(`{"is_active":false}`)))(t)
-
-	canaries := append(secrets, "canary", "Y2FuYXJ5", string(keys.Private), string(keys.Private.Seed()))
-	for _, secret := range [][]byte{keys.Private, keys.Private.Seed()} {
-		canaries = append(canaries, hex.EncodeToString(secret), base64.StdEncoding.EncodeToString(secret)[:40])
-	}
-	for _, secret := range secrets {
-		raw, err := base64.StdEncoding.DecodeString(secret[len("whsec_"):])
-		require.NoError(t, err)
-		canaries = append(canaries, string(raw))
-	}
-	look := func(files ...string) {
-		for _, file := range files {
-			content, err := os.ReadFile(filepath.Join(dir, file))
-			require.NoError(t, err)
-			for _, canary := range canaries {
-				require.False(t, bytes.Contains(content, []byte(canary)), "%q stands in %s", canary, file)
-			}
-		}
-	}
-	look("ringback.db", "ringback.db-wal", "ringback.db-shm")
-	require.NoError(t, s.writer.(*writer).db.Exec("PRAGMA wal_checkpoint(TRUNCATE)").Error)
-	content, err := os.ReadFile(filepath.Join(dir, "ringback.db"))
-	require.NoError(t, err)
-	require.True(t, bytes.Contains(content, []byte("e.example.com/p?token=***")), "what may be seen is there to be found")
-	look("ringback.db")
-	info, err := os.Stat(filepath.Join(dir, "master.key"))
-	require.NoError(t, err)
-	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 }

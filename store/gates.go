@@ -119,9 +119,9 @@ func expireDeliveries(tx *gorm.DB) string {
 	if lock != "" {
 		lock = " FOR UPDATE OF d SKIP LOCKED"
 	}
-	return "UPDATE deliveries SET state = 'failed', reason = ?, ended_at = ?, due_at = 0 WHERE " + d.row + " IN (SELECT d." + d.row +
+	return "UPDATE deliveries SET state = 'failed', reason = ?, ended_at = ?, due_at = 0 WHERE " + d.among[0] + "SELECT d." + d.row +
 		" FROM gates g " + d.from + " deliveries d ON d.project_id = g.project_id AND d.gate = g.id" +
-		" WHERE g.shut_at > 0 AND g.shut_at <= ? AND d.state = 'waiting' AND d.due_at > 0 AND d.due_at <= ? LIMIT ?" + lock + ") RETURNING *"
+		" WHERE g.shut_at > 0 AND g.shut_at <= ? AND d.state = 'waiting' AND d.due_at > 0 AND d.due_at <= ? LIMIT ?" + lock + d.among[1] + " RETURNING *"
 }
 
 // ExpireDeliveries gives up what has waited at a shut gate for callbacks.MaxWait.

@@ -10,7 +10,7 @@ import (
 // Meter hears what was committed, after the commit and once. Each function may be nil; they come from many goroutines and
 // must be quick.
 type Meter struct {
-	Committed  func(writes int, took time.Duration)     // by SQLite's writer: how many shared the commit, and how long that alone took
+	Committed  func(writes int, took time.Duration)     // how many writes shared the commit, and how long that alone took
 	Ended      func(kind jobs.Kind, status jobs.Status) // a job, with its final state
 	Lines      func(set int, fresh jobs.Tally)          // outcomes of lines: how many were written, and those of them that were new
 	Deliveries func(delivered, failed int)              // that have ended

@@ -65,7 +65,7 @@ func (s *Store) openPostgres(ctx context.Context) (err error) {
 	if s.reads, err = gorm.Open(telling{postgres.New(postgres.Config{Conn: pool{s.reading}})}, told); err != nil {
 		return err
 	}
-	s.writer = &transactions{pool: s.reading, db: s.reads}
+	s.writer = &transactions{pool: s.reading, db: s.reads, meter: &s.options.Meter}
 	return nil
 }
 
@@ -125,8 +125,9 @@ func (p pool) ExecContext(ctx context.Context, query string, args ...any) (sql.R
 //
 // Two that wait for each other, or write the same key at the same moment, are run again: an operation can run twice.
 type transactions struct {
-	pool *sql.DB
-	db   *gorm.DB
+	pool  *sql.DB
+	db    *gorm.DB
+	meter *Meter
 }
 
 const (
@@ -176,7 +177,12 @@ func (t *transactions) once(ctx context.Context, do func(tx *gorm.DB) error) err
 		rollback(running, conn)
 		return err
 	}
-	return commit(running, conn)
+	began := time.Now()
+	if err := commit(running, conn); err != nil {
+		return err
+	}
+	t.meter.committed(1, time.Since(began))
+	return nil
 }
 
 // rollback gives the connection back clean, or not at all.

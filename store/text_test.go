@@ -61,13 +61,21 @@ func TestMetadataIsFound(t *testing.T) {
 		pairs := map[string]string{
 			"plain": "v", `quote"d`: `"; DROP TABLE jobs; --`, "slash\\": `\u0041`, "": "empty key", "empty value": "", "é": "日本 😀", "$1": "?", "%": "_",
 			"line\nbreak": "tab\tand \u2028", "null": "null", "true": "true", "1": "1e3",
+			`\u0000`: `\ud800 in letters`,
 		}
 		text, err := json.Marshal(pairs)
 		require.NoError(t, err)
 		id := keep(string(text))
 		none := []string{keep(""), keep("{}"), keep("null")}
 		nul := keep(`{"plain":"a\u0000b","other":"v"}`)
-		keep(`{"unlike":"v"}`)
+		for _, odd := range []string{`{"unlike":"v"}`, `{"plain":"a\ud800b"}`, `{"plain":"\udc00\ud83d"}`, `{"\ud83d":"v"}`} {
+			keep(odd)
+		}
+		pair := keep(`{"plain":"\ud83d\ude00","slash":"\\"}`)
+		escaped, _, err := w.Jobs(t.Context(), jobs.JobQuery{ProjectID: "default", Metadata: map[string]string{"plain": "😀", "slash": `\`}, Limit: 10})
+		require.NoError(t, err)
+		require.Len(t, escaped, 1)
+		require.Equal(t, pair, escaped[0].ID)
 		for key, value := range pairs {
 			page, _, err := w.Jobs(t.Context(), jobs.JobQuery{ProjectID: "default", Metadata: map[string]string{key: value}, Limit: 10})
 			require.NoError(t, err, key)

@@ -15,6 +15,7 @@ import (
 	"github.com/ringback/ringback/callbacks"
 	"github.com/ringback/ringback/jobs"
 	"github.com/ringback/ringback/jobs/queue"
+	"github.com/ringback/ringback/metrics"
 	"github.com/ringback/ringback/providers"
 	"github.com/ringback/ringback/store"
 	"github.com/ringback/ringback/telemetry"
@@ -32,6 +33,7 @@ type app struct {
 
 	telemetry  *telemetry.Recorder // nil where no spans are kept
 	tracer     *span.Tracer
+	metrics    *metrics.Metrics
 	listener   net.Listener
 	simulator  *http.Server
 	providers  *providers.Registry
@@ -71,7 +73,7 @@ func start(ctx context.Context, cfg Config, log *slog.Logger) (_ *app, err error
 	if a.listener, err = net.Listen("tcp", cfg.Server.Listen); err != nil {
 		return nil, fmt.Errorf("server.listen: %w", err)
 	}
-	for _, open := range []func(context.Context) error{a.openTelemetry, a.openSharer, a.openProviders, a.openStore, a.openQueue, a.openCallbacks, a.openJobs, a.openHTTP} {
+	for _, open := range []func(context.Context) error{a.openTelemetry, a.openMetrics, a.openSharer, a.openProviders, a.openStore, a.openQueue, a.openCallbacks, a.openJobs, a.openHTTP} {
 		if err := open(ctx); err != nil {
 			return nil, err
 		}
@@ -142,7 +144,7 @@ func (a *app) openStore(ctx context.Context) (err error) {
 		Dir: a.cfg.DataDir, DSN: a.cfg.Store.DSN.Reveal(), Connections: a.cfg.Store.Connections, Key: key,
 		SigningSecret: a.cfg.Callbacks.SigningSecret.Reveal(), ShardsAwake: a.cfg.shardsAwake(),
 		Events:     jobs.EventLimits{Bytes: int(a.cfg.Limits.EventBytes), PublicURL: a.URL()},
-		FirstDelay: a.cfg.Callbacks.Schedule[0], Now: time.Now,
+		FirstDelay: a.cfg.Callbacks.Schedule[0], Now: time.Now, Meter: a.storeMeter(),
 	})
 	if err != nil {
 		return err
@@ -155,9 +157,15 @@ func (a *app) openStore(ctx context.Context) (err error) {
 		return a.store.FreeOthers(ctx, a.owner)
 	}
 	a.presence = jobs.NewPresence(jobs.PresenceOptions{
-		Beats: a.store, Owner: a.owner, Lost: func() { a.runner.Abandon() }, Took: func() {}, Log: a.log,
+		Beats: a.store, Owner: a.owner, Lost: a.lost, Took: a.metrics.TookOver, Log: a.log,
 	})
 	return a.presence.Begin(ctx)
+}
+
+// lost is told that others have taken over what this process had in hand.
+func (a *app) lost() {
+	a.metrics.TakenForDead()
+	a.runner.Abandon()
 }
 
 // shardsAwake is how many shards of one batch are due at once: enough lines for any provider's slots, in a fleet for each
@@ -222,7 +230,7 @@ func (a *app) openCallbacks(context.Context) (err error) {
 	a.sender = callbacks.NewSender(callbacks.SenderOptions{
 		Store: a.store, Poster: poster, Policy: callbacks.Policy{Schedule: a.cfg.Callbacks.Schedule}, Owner: a.owner,
 		Concurrency: a.cfg.Callbacks.Workers, PerReceiver: a.cfg.Callbacks.PerReceiver, Stopping: a.stopping, Lapsed: a.presence.Lapsed,
-		Grace: a.cfg.Server.ShutdownGrace, Now: time.Now, Log: a.log,
+		Grace: a.cfg.Server.ShutdownGrace, Attempted: a.metrics.Attempted, Now: time.Now, Log: a.log,
 	})
 	a.deliveries = callbacks.NewService(callbacks.ServiceOptions{
 		Records: a.store, Rules: a.rules(), Poster: poster, Waker: a.queue,
@@ -255,7 +263,7 @@ func (a *app) openJobs(context.Context) error {
 	}
 	a.runner = jobs.NewRunner(jobs.RunnerOptions{
 		Store: a.store, Blobs: a.files, Router: a.providers, Waker: a.queue, Watchers: a.watchers, Limits: limits,
-		Owner: a.owner, Stopping: a.stopping, Presence: a.presence, Tracer: a.tracer, Now: time.Now, Log: a.log,
+		Owner: a.owner, Stopping: a.stopping, Presence: a.presence, Tracer: a.tracer, Called: a.called, Now: time.Now, Log: a.log,
 	})
 	a.service = jobs.NewService(jobs.ServiceOptions{
 		Records: a.store, Blobs: a.files, Router: a.providers, Waker: a.queue, Watchers: a.watchers, Limits: limits,
@@ -272,7 +280,8 @@ func (a *app) openHTTP(context.Context) error {
 	a.http = web.HTTPServer(web.New(web.Options{
 		Jobs: a.service, Facts: a.store, Callbacks: a.deliveries,
 		Keys: keys, PublicURL: a.URL(), BodyBytes: int64(a.cfg.Limits.BodyBytes), FileBytes: int64(a.cfg.Limits.FileBytes),
-		UploadPartBytes: int64(a.cfg.Limits.UploadPartBytes), Ready: a.checks(), ProbesOnly: !a.cfg.Server.takesRequests(), Tracer: a.tracer, Log: a.log, Now: time.Now, Version: version(),
+		UploadPartBytes: int64(a.cfg.Limits.UploadPartBytes), Ready: a.checks(),
+		Metrics: a.metrics.Handler(), Requests: a.metrics.Route, ProbesOnly: !a.cfg.Server.takesRequests(), Tracer: a.tracer, Log: a.log, Now: time.Now, Version: version(),
 	}))
 	a.http.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
 	return nil
@@ -302,7 +311,9 @@ func (a *app) run(ctx context.Context) {
 func (a *app) work(ctx context.Context) {
 	a.restEnded.Go(func() { a.note(ctx, a.runner.Run(ctx)) })
 	a.restEnded.Go(func() { a.note(ctx, a.sender.Run(ctx)) })
-	a.restEnded.Go(func() { (&store.Janitor{Store: a.store, Files: a.files, Log: a.log}).Run(ctx) })
+	a.restEnded.Go(func() {
+		(&store.Janitor{Store: a.store, Files: a.files, Keep: store.Periods(a.cfg.Retention), Owner: a.owner, Log: a.log}).Run(ctx)
+	})
 }
 
 // checkProviders says in the log which providers answer. One that does not is no reason not to start: its jobs wait.

@@ -82,7 +82,7 @@ func writeArchive(cmd *cobra.Command, name string, write func(io.Writer) error) 
 	if err != nil {
 		return err
 	}
-	err = write(f)
+	err = write(&steadily{to: f})
 	if err == nil {
 		err = f.Sync()
 	}
@@ -97,6 +97,23 @@ func writeArchive(cmd *cobra.Command, name string, write func(io.Writer) error) 
 		return err
 	}
 	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// steadily has the disk take what is written as it comes. All of it at once, at the end, would hold up whoever else waits for
+// the disk.
+type steadily struct {
+	to    *os.File
+	ahead int
+}
+
+const aheadMost = 16 << 20
+
+func (s *steadily) Write(p []byte) (int, error) {
+	n, err := s.to.Write(p)
+	if s.ahead += n; err == nil && s.ahead >= aheadMost {
+		s.ahead, err = 0, s.to.Sync()
+	}
+	return n, err
 }
 
 // readArchive opens what is named, - being standard input.

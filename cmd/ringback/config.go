@@ -21,6 +21,7 @@ type Config struct {
 	Batches   BatchesConfig    `yaml:"batches"`
 	Jobs      JobsConfig       `yaml:"jobs"`
 	Callbacks CallbacksConfig  `yaml:"callbacks"`
+	Retention RetentionConfig  `yaml:"retention"`
 	Providers []ProviderConfig `yaml:"providers"`
 	Simulator SimulatorConfig  `yaml:"simulator"`
 	Telemetry TelemetryConfig  `yaml:"telemetry"`
@@ -99,6 +100,15 @@ type CallbacksConfig struct {
 	Proxy               Secret          `yaml:"proxy"` // it may hold a password; "" = none
 	Workers             int             `yaml:"workers"`
 	PerReceiver         int             `yaml:"per_receiver"`
+}
+
+// RetentionConfig says how long what is over and done is kept; 0 is for ever.
+type RetentionConfig struct {
+	Files    time.Duration `yaml:"files"`
+	Results  time.Duration `yaml:"results"`
+	Events   time.Duration `yaml:"events"`
+	Attempts time.Duration `yaml:"attempts"`
+	Jobs     time.Duration `yaml:"jobs"`
 }
 
 // ProviderConfig is one upstream. Concurrency and the limits a minute hold

@@ -20,6 +20,7 @@ func (l *configLoader) check(cfg Config) {
 	l.checkAuth(cfg)
 	l.checkNumbers(cfg)
 	l.checkCallbacks(cfg.Callbacks)
+	l.checkRetention(cfg.Retention)
 	l.checkProviders(cfg)
 	l.checkSimulator(cfg.Simulator)
 	l.checkTelemetry(cfg.Telemetry)

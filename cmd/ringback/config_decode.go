@@ -104,9 +104,9 @@ func (l *configLoader) decodeScalar(key string, in any, out reflect.Value) {
 }
 
 func (l *configLoader) decodeDuration(key string, in any, out *time.Duration) {
-	duration, err := time.ParseDuration(fmt.Sprint(in))
+	duration, err := parseDuration(fmt.Sprint(in))
 	if err != nil {
-		l.problem(key, "%s is not a duration: write a number and ms, s, m or h, as in 500ms, 10s, 5m", inWords(in))
+		l.problem(key, "%s is not a duration: write a number and ms, s, m, h or d, as in 500ms, 10s, 5m, 30d", inWords(in))
 		return
 	}
 	*out = duration

@@ -164,8 +164,34 @@ func (p PortRange) String() string {
 // MarshalText writes what UnmarshalText reads.
 func (p PortRange) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
-// shortDuration writes 5m where time.Duration writes 5m0s.
+const day = 24 * time.Hour
+
+// parseDuration reads what time.ParseDuration does, with whole days before it: 30d, 1d12h.
+func parseDuration(text string) (time.Duration, error) {
+	number, rest, found := strings.Cut(text, "d")
+	if !found {
+		return time.ParseDuration(text)
+	}
+	days, err := strconv.ParseUint(number, 10, 16) // a hundred years fit
+	if err != nil {
+		return 0, err
+	}
+	whole := time.Duration(days) * day
+	if rest == "" {
+		return whole, nil
+	}
+	more, err := time.ParseDuration(rest)
+	if err == nil && (more < 0 || more >= day) {
+		err = errors.New("is not the rest of a day")
+	}
+	return whole + more, err
+}
+
+// shortDuration writes 5m where time.Duration writes 5m0s, and 30d where it writes 720h0m0s.
 func shortDuration(d time.Duration) string {
+	if d >= day && d%day == 0 {
+		return strconv.FormatInt(int64(d/day), 10) + "d"
+	}
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {
 		text = strings.TrimSuffix(text, "0s")

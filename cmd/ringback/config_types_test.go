@@ -65,7 +65,46 @@ func TestShortDuration(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0s", 10 * time.Second: "10s", 5 * time.Minute: "5m", 2 * time.Hour: "2h",
 		90 * time.Minute: "1h30m", 10*time.Minute + 10*time.Second: "10m10s", 150 * time.Millisecond: "150ms",
+		24 * time.Hour: "1d", 720 * time.Hour: "30d", 36 * time.Hour: "36h",
 	} {
 		require.Equal(t, want, shortDuration(d))
+	}
+}
+
+func TestDurationsInDays(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Duration{
+		"30d": 720 * time.Hour, "1d12h": 36 * time.Hour, "0d": 0, "0": 0, "90m": 90 * time.Minute, "36500d": 36500 * 24 * time.Hour,
+	} {
+		d, err := parseDuration(text)
+		require.NoError(t, err, text)
+		require.Equal(t, want, d, text)
+	}
+	for _, text := range []string{"", "d", "-1d", "1.5d", "1d-1h", "1d24h", "1dd", "99999d", "1w", "30 d"} {
+		_, err := parseDuration(text)
+		require.Error(t, err, text)
+	}
+}
+
+func TestRetention(t *testing.T) {
+	t.Parallel()
+	cfg, _, err := LoadConfig(ConfigSources{NoFile: true})
+	require.NoError(t, err)
+	require.Equal(t, RetentionConfig{0, 30 * day, 30 * day, 30 * day, 90 * day}, cfg.Retention)
+	for _, tt := range []struct{ set, problem string }{
+		{"retention.files=59s", "retention.files: is 59s: it must be at least 1m"},
+		{"retention.results=-1h", "retention.results: is -1h"},
+		{"retention.events=31d", "retention.attempts: is 30d, and retention.events 31d"},
+		{"retention.events=0", "retention.attempts: is 30d, and retention.events 0 (for ever)"},
+		{"retention.jobs=29d", "retention.jobs: is 29d, and retention.events 30d"},
+	} {
+		require.Contains(t, problems(t, ConfigSources{NoFile: true, Set: []string{tt.set}})[0], tt.problem)
+	}
+	for _, set := range [][]string{
+		{"retention.events=0", "retention.attempts=0", "retention.jobs=0"}, {"retention.attempts=0", "retention.jobs=0", "retention.results=0"},
+		{"retention.events=1m", "retention.attempts=1m", "retention.jobs=1m", "retention.results=1m", "retention.files=1m"},
+	} {
+		_, _, err := LoadConfig(ConfigSources{NoFile: true, Set: set})
+		require.NoError(t, err)
 	}
 }
