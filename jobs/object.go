@@ -140,7 +140,16 @@ func (s *Snapshot) Wrapped() []byte {
 		Progress: s.counts(), ETA: s.eta(), BlockedBy: s.blocked(), RunAt: s.RunAt.unix(), Priority: s.Priority,
 		Usage: s.usage(), Webhook: s.Webhook, WebhookIDs: s.webhookIDs(),
 		Metadata: s.Metadata,
-	}), "detail", s.Object())
+	}), "detail", s.detail())
+}
+
+// detail is the kind's own object; none for a response whose answer is kept no longer: one without would look as if it had
+// said nothing.
+func (s *Snapshot) detail() []byte {
+	if s.ResultsGone && s.Kind == KindResponse {
+		return nil
+	}
+	return s.Object()
 }
 
 func (s *Snapshot) batch() []byte {

@@ -130,6 +130,9 @@ func (s *Service) continued(ctx context.Context, n NewResponse, previous string)
 		return nil, err
 	}
 	body, err := s.Records.Request(ctx, ref)
+	if IsCode(err, CodeNotFound) {
+		return nil, noPrevious(previous)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -147,13 +150,13 @@ func (s *Service) continued(ctx context.Context, n NewResponse, previous string)
 // previous reads the response that another one continues. It must have ended: what it will say is not known before.
 func (s *Service) previous(ctx context.Context, ref Ref) (Snapshot, error) {
 	const param = "previous_response_id"
-	none := Errorf(CodePrevious, param, "Previous response with id '%s' not found.", shorten(ref.ID))
+	none := noPrevious(ref.ID)
 	if !strings.HasPrefix(ref.ID, "resp_") || strings.ContainsRune(ref.ID, 0) {
 		return Snapshot{}, none
 	}
 	before, err := s.Records.Job(ctx, ref)
 	switch {
-	case IsCode(err, CodeNotFound), err == nil && before.Kind != KindResponse:
+	case IsCode(err, CodeNotFound), err == nil && (before.Kind != KindResponse || before.ResultsGone):
 		return before, none
 	case err != nil:
 		return before, err
@@ -161,6 +164,10 @@ func (s *Service) previous(ctx context.Context, ref Ref) (Snapshot, error) {
 		return before, Errorf(CodeValue, param, "Previous response with id '%s' has status '%s'. Continue it once it has ended.", ref.ID, before.Status)
 	}
 	return before, nil
+}
+
+func noPrevious(id string) error {
+	return Errorf(CodePrevious, "previous_response_id", "Previous response with id '%s' not found.", shorten(id))
 }
 
 // checkTranslation refuses at once what a provider that speaks chat completions only could never be asked.

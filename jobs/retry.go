@@ -56,6 +56,8 @@ func (s *Service) checkRetry(ctx context.Context, j *Job) error {
 		return Errorf(CodeConflict, "", "Cannot retry the batch '%s': it ended before any of its requests was run. Retry '%s' again, which has the answers.", j.ID, j.RetryOf)
 	case j.StartedAt == 0:
 		return Errorf(CodeConflict, "", "Cannot retry the batch '%s': it ended before any of its requests was run. Create a new batch instead.", j.ID)
+	case j.ResultsGone:
+		return ErrResultsGone(j.ID)
 	case j.Completed >= j.Total:
 		return Errorf(CodeConflict, "", "Cannot retry the batch '%s': all of its requests have succeeded, so nothing is left to retry.", j.ID)
 	}

@@ -8,13 +8,11 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
-	"golang.org/x/sys/unix"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
 
@@ -92,17 +90,6 @@ func postgresConfig(dsn string) (*pgx.ConnConfig, error) {
 		config.RuntimeParams["application_name"] = "ringback"
 	}
 	return config, nil
-}
-
-// giveUpSilent ends connections on which nothing is acknowledged any more: a server whose machine is gone says nothing.
-func giveUpSilent(_, _ string, c syscall.RawConn) (err error) {
-	failed := c.Control(func(fd uintptr) {
-		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int((2 * statementMost).Milliseconds()))
-	})
-	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOPROTOOPT) { // a unix socket
-		err = nil
-	}
-	return errors.Join(failed, err)
 }
 
 // telling has GORM give errors as this package names them.

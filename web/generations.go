@@ -83,6 +83,9 @@ func checkStream(stream gjson.Result) error {
 
 func (g *generations) get(c *gin.Context) error {
 	snapshot, err := readKind(c, g.facts, g.ref(c), jobs.KindGeneration)
+	if err == nil {
+		err = snapshot.Kept()
+	}
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ const (
 
 // listItems lists the items of the request itself, the last first; those of a response that it continues are listed there.
 func (r *responses) listItems(c *gin.Context) error {
-	if _, err := r.read(c); err != nil {
+	if _, err := r.kept(c); err != nil {
 		return err
 	}
 	p, err := readPage(c, listItems, listMaxItems)

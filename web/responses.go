@@ -149,6 +149,15 @@ const streamAhead = time.Minute
 
 func (r *responses) read(c *gin.Context) (jobs.Snapshot, error) { return r.find(c, r.ref(c)) }
 
+// kept reads a response that says something yet.
+func (r *responses) kept(c *gin.Context) (jobs.Snapshot, error) {
+	snapshot, err := r.read(c)
+	if err == nil {
+		err = snapshot.Kept()
+	}
+	return snapshot, err
+}
+
 // find reads a response; a job of another kind is none.
 func (r *responses) find(c *gin.Context, ref jobs.Ref) (jobs.Snapshot, error) {
 	if !storable(ref.ID) {
@@ -164,7 +173,7 @@ func (r *responses) find(c *gin.Context, ref jobs.Ref) (jobs.Snapshot, error) {
 func noResponse(id string) error { return jobs.NotFound("Response with id '%s' not found.", clip(id)) }
 
 func (r *responses) get(c *gin.Context) error {
-	snapshot, err := r.read(c)
+	snapshot, err := r.kept(c)
 	if err != nil {
 		return err
 	}
@@ -179,7 +188,7 @@ func (r *responses) get(c *gin.Context) error {
 }
 
 func (r *responses) cancel(c *gin.Context) error {
-	if _, err := r.read(c); err != nil {
+	if _, err := r.kept(c); err != nil {
 		return err
 	}
 	snapshot, err := r.jobs.CancelResponse(c.Request.Context(), r.ref(c))

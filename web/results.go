@@ -27,7 +27,11 @@ func (b *batches) results(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := readKind(c, b.facts, b.ref(c), jobs.KindBatch); err != nil {
+	batch, err := readKind(c, b.facts, b.ref(c), jobs.KindBatch)
+	if err == nil {
+		err = batch.Kept()
+	}
+	if err != nil {
 		return err
 	}
 	leave, err := b.enter()

@@ -14,7 +14,11 @@ import (
 // openFiles opens the bucket of files.url, or the folder in data_dir where there is none. log may be nil.
 func openFiles(ctx context.Context, cfg Config, log *slog.Logger) (store.Files, error) {
 	if cfg.Files.URL == "" {
-		folder, err := store.OpenFolder(filepath.Join(cfg.DataDir, "files"))
+		open := store.OpenFolder
+		if cfg.Store.DSN != "" {
+			open = store.OpenFolderBeside // others may be writing there
+		}
+		folder, err := open(filepath.Join(cfg.DataDir, store.FilesDir))
 		if err != nil {
 			return nil, err
 		}

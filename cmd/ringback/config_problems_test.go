@@ -48,8 +48,8 @@ func TestProblems(t *testing.T) {
 		{"redis", []string{"queue.redis=localhost:6379"}, []string{"queue.redis: is not a Redis URL"}},
 		{"unset variable", []string{"data_dir=${RINGBACK_TEST_UNSET}/x"}, []string{"data_dir: names ${RINGBACK_TEST_UNSET}, but the environment variable RINGBACK_TEST_UNSET is not set"}},
 		{"broken variable", []string{"data_dir=${x"}, []string{"data_dir: has a ${"}},
-		{"provider", []string{`providers=[{name: "A b", type: other, base_url: nope, concurrency: 0, models: ["["]}]`}, []string{
-			"providers[0].name", "providers[0].type", "providers[0].base_url", "providers[0].models[0]", "providers[0].concurrency",
+		{"provider", []string{`providers=[{name: "A b", type: other, base_url: nope, concurrency: 0, per_process: -1, models: ["["]}]`}, []string{
+			"providers[0].name", "providers[0].type", "providers[0].base_url", "providers[0].models[0]", "providers[0].concurrency", "providers[0].per_process",
 		}},
 		{"key stands twice", []string{"auth.keys=[long-enough-key-one, long-enough-key-one]"}, []string{"auth.keys[1]: stands twice"}},
 	} {
