@@ -1,7 +1,8 @@
 # make demo    the main job, end to end, in a temporary folder
 # make test    the whole suite: unit, whole-program and client tests, a short bench, seconds of fuzzing
 # make check   format, vet, lint, known vulnerabilities, architecture
-# make chaos   50 kills under load, and the ledger of what arrived
+# make chaos   200 kills under load in each mode, and the ledgers of what arrived: a quarter of an hour
+# make soak    an hour of load and faults in both modes (SOAK=10m: ten minutes), the ledgers, and what the processes took up
 # make bench   the full bench; its table stands in the README
 # make fuzz    each fuzz target for FUZZTIME (default 1m)
 
@@ -10,7 +11,7 @@ GOFUMPT   = mvdan.cc/gofumpt@v0.12.0
 VULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 FUZZTIME ?= 1m
 
-.PHONY: demo chaos test needs unit race clients fuzz fuzz-short check format lint vulnerabilities bench build
+.PHONY: demo chaos soak test needs unit race clients fuzz fuzz-short check format lint vulnerabilities bench build
 
 build:
 	go build -o bin/ringback ./cmd/ringback
@@ -59,6 +60,11 @@ vulnerabilities:
 bench:
 	go run ./bench
 
-# Kills the server 50 times under load and prints what arrived, and how often.
-chaos:
-	RINGBACK_CHAOS_KILLS=50 go test -count=1 -v ./e2e -run 'TestChaosLosesNothing|TestChaosOfEveryKind'
+# Kills processes under load, 200 times in each mode (KILLS=20: 20 times), and prints what arrived, and how often.
+KILLS ?= 200
+chaos: needs
+	RINGBACK_CHAOS_KILLS=$(KILLS) go test -count=1 -timeout 3h -v ./e2e -run 'TestChaosLosesNothing|TestKilledBatchGoesOnWhereItWas|TestDeadAndFrozenWorkersAreTakenOver'
+
+SOAK ?= 1h
+soak: needs
+	RINGBACK_SOAK=$(SOAK) go test -count=1 -timeout 0 -v ./e2e -run TestSoak

@@ -22,6 +22,7 @@ const (
 
 // J1, in both modes: kill -9 at random moments of a batch. `make chaos` has 20 of them in 20,000 lines.
 func TestKilledBatchGoesOnWhereItWas(t *testing.T) {
+	t.Parallel()
 	lines, kills := 5000, map[mode]int{embedded: 4, scaled: 3}
 	if os.Getenv("RINGBACK_CHAOS_KILLS") != "" {
 		lines, kills = 20_000, map[mode]int{embedded: 20, scaled: 20}
@@ -53,7 +54,7 @@ func killedBatch(t *testing.T, m mode, lines, kills int) {
 			continue
 		}
 		time.Sleep(pause(random))
-		victim.restart()
+		f.restart(victim)
 	}
 	done := f.ended(batch)
 	require.Equal(t, "completed", done.get("status").String())
@@ -93,7 +94,7 @@ func (f *fleet) resumes(up *upstream, s *server) {
 	f.t.Helper()
 	eventually(f.t, "the calls of the killed process have ended", func() bool { return up.busy() == 0 })
 	before := up.count()
-	s.restart()
+	f.restart(s)
 	eventually(f.t, "the batch goes on by itself", func() bool { return up.count() > before })
 	took := up.first(before).Sub(s.started)
 	f.t.Logf("killed after %d calls; the first new one came %s after the restart", before, took.Round(time.Millisecond))
@@ -150,7 +151,7 @@ func TestDeadAndFrozenWorkersAreTakenOver(t *testing.T) {
 	require.Less(t, took, takeOverWithin)
 	frozen.resume()
 	f.kills = append(f.kills, kill{frozen.name, at, time.Now().Add(time.Second)}) // what it was about to call when it froze is called at once, and cut
-	dead.restart()
+	f.restart(dead)
 	done := f.ended(batch)
 	require.Equal(t, "completed", done.get("status").String())
 	output, _ := f.whole(done, lines)

@@ -264,16 +264,17 @@ func (c *chaos) balance(l *ledger, owed map[debt]bool) {
 }
 
 // answeredBefore is how old an answer may be that a kill takes along: a flush interval (50 ms), the time that it takes to
-// write it, which is that of the slowest write that a customer saw, and a second for an unlucky scheduler.
+// write it, which is up to twice that of the slowest write that a customer saw, and a second for an unlucky scheduler.
 func (f *fleet) answeredBefore() time.Duration {
-	return 50*time.Millisecond + time.Duration(f.slowest.Load()) + time.Second
+	return 50*time.Millisecond + 2*time.Duration(f.slowest.Load()) + time.Second
 }
 
-// timed sends a request that writes, and notes how long it took.
+// timed sends a request that writes, and notes how long it took, unless an API was away: a request may wait for its start.
 func (f *fleet) timed(send func() (answer, error)) (answer, error) {
-	began := time.Now()
+	whole, began := f.away.Load() == 0, time.Now()
 	a, err := send()
-	for took := int64(time.Since(began)); err == nil && a.status/100 == 2; {
+	took := int64(time.Since(began))
+	for err == nil && a.status/100 == 2 && whole && f.away.Load() == 0 {
 		if slowest := f.slowest.Load(); took <= slowest || f.slowest.CompareAndSwap(slowest, took) {
 			break
 		}

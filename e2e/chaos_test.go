@@ -19,6 +19,7 @@ import (
 // R21: SIGTERM under the same load loses nothing either, and repeats nothing. R8: nor is anything lost, or called twice, when
 // PostgreSQL is killed.
 func TestChaosLosesNothing(t *testing.T) {
+	t.Parallel()
 	tests := map[string]func(t *testing.T){"fleet, its database killed": databaseKilled}
 	for m, few := range map[mode]int{embedded: 10, scaled: 6} {
 		kills := chaosKills(t, few)
@@ -48,7 +49,7 @@ func killed(t *testing.T, m mode, kills int) {
 		victims := c.f.victims(random)
 		c.f.kill9(victims...)
 		time.Sleep(pause(random))
-		c.f.each(victims, (*server).restart)
+		c.f.restart(victims...)
 		if m == scaled && rounds%20 == 0 {
 			time.Sleep(25 * time.Second) // long enough for the living to take over, under load
 		}

@@ -26,7 +26,7 @@ type chaos struct {
 	f         *fleet
 	up        *upstream // records each call to the simulator
 	sim       *client   // the simulator itself
-	faults    faults
+	weather   weather
 	oneOff    *receiver
 	endpoints []endpoint // *, then whole families, then one type alone and whatever names it
 	training  string     // file
@@ -39,12 +39,17 @@ type chaos struct {
 	customers sync.WaitGroup
 }
 
-// faults are shares, from 0 to 1: of callbacks that are answered 500, late, or by a reset; and of model calls that are
-// answered 500 or 429.
-type faults struct{ failed, slow, reset, callFailed, callRefused float64 }
+// weather is what a run has to bear.
+type weather struct {
+	// Shares, from 0 to 1: of callbacks that are answered 500, late, or by a reset; and of model calls that are answered 500
+	// or 429.
+	failed, slow, reset, callFailed, callRefused float64
+	// calm is how many times as long as usual customers wait between two submissions.
+	calm time.Duration
+}
 
 // usual is one callback in five answered 500, and one in ten late.
-var usual = faults{failed: 0.2, slow: 0.1, callFailed: 0.005}
+var usual = weather{failed: 0.2, slow: 0.1, callFailed: 0.005, calm: 1}
 
 // chaosJob is what a submission asked for.
 type chaosJob struct {
@@ -60,9 +65,9 @@ type arrival struct {
 }
 
 // startChaos starts a provider, a Ringback and its receivers, and lets customers submit jobs until end.
-func startChaos(t *testing.T, start func(t *testing.T, settings ...string) *fleet, f faults) *chaos {
+func startChaos(t *testing.T, start func(t *testing.T, settings ...string) *fleet, w weather) *chaos {
 	t.Helper()
-	c := &chaos{t: t, faults: f, accepted: map[string]chaosJob{}, closed: make(chan struct{})}
+	c := &chaos{t: t, weather: w, accepted: map[string]chaosJob{}, closed: make(chan struct{})}
 	sim := simulator.New(simulator.Options{
 		TTFT: 10 * time.Millisecond, TPOT: time.Millisecond, TuneTime: 300 * time.Millisecond, MediaTime: 300 * time.Millisecond,
 	})
@@ -95,9 +100,9 @@ func (c *chaos) provider(sim http.Handler) http.Handler {
 		dice := rand.Float64()
 		model := r.Method == http.MethodPost && !strings.HasPrefix(r.URL.Path, "/v1/fine_tuning") && r.URL.Path != "/v1/files"
 		switch {
-		case model && dice < c.faults.callFailed:
+		case model && dice < c.weather.callFailed:
 			http.Error(w, `{"error":{"message":"trouble","type":"server_error","param":null,"code":null}}`, http.StatusInternalServerError)
-		case model && dice < c.faults.callFailed+c.faults.callRefused:
+		case model && dice < c.weather.callFailed+c.weather.callRefused:
 			w.Header().Set("Retry-After", "0")
 			http.Error(w, `{"error":{"message":"slowly","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"}}`, http.StatusTooManyRequests)
 		default:
@@ -115,8 +120,8 @@ func (c *chaos) answer(w http.ResponseWriter, to, secret string, got callback) {
 	if err != nil {
 		c.t.Error(err)
 	}
-	dice, late := rand.Float64(), rand.Float64() < c.faults.slow
-	a := arrival{to: to, event: got.id(), number: number, taken: dice >= c.faults.failed+c.faults.reset}
+	dice, late := rand.Float64(), rand.Float64() < c.weather.slow
+	a := arrival{to: to, event: got.id(), number: number, taken: dice >= c.weather.failed+c.weather.reset}
 	c.mu.Lock()
 	c.arrivals = append(c.arrivals, a)
 	c.mu.Unlock()
@@ -126,7 +131,7 @@ func (c *chaos) answer(w http.ResponseWriter, to, secret string, got callback) {
 	switch {
 	case a.taken:
 		w.WriteHeader(http.StatusNoContent)
-	case dice < c.faults.failed:
+	case dice < c.weather.failed:
 		w.WriteHeader(http.StatusInternalServerError)
 	default:
 		c.reset(w)
@@ -150,7 +155,7 @@ func (c *chaos) customer(k *kind) {
 		select {
 		case <-c.closed:
 			return
-		case <-time.After(k.every/2 + rand.N(k.every)):
+		case <-time.After(c.weather.calm * (k.every/2 + rand.N(k.every))):
 		}
 		job := chaosJob{kind: k, webhook: i%2 == 0, named: i%3 == 0}
 		path, body := k.submission(c, fmt.Sprintf("%s-%d", k.name, i), c.receivers(job))

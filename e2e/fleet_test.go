@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -53,6 +54,7 @@ type fleet struct {
 	frontNext    atomic.Int64
 	databaseOnce func() *sql.DB
 	kills        []kill
+	away         atomic.Int64 // APIs that are not ready
 	slowest      atomic.Int64 // nanoseconds of the slowest write that a client waited for, see timed
 }
 
@@ -185,11 +187,29 @@ func (f *fleet) each(members []*server, do func(*server)) {
 // kill9 ends members at the same time, in the middle of whatever they do.
 func (f *fleet) kill9(members ...*server) {
 	f.t.Helper()
+	f.away.Add(f.answering(members))
 	from := time.Now()
 	f.each(members, (*server).kill9)
 	for _, s := range members {
 		f.kills = append(f.kills, kill{s.name, from, time.Now()})
 	}
+}
+
+// restart starts members that were killed, and returns once they are ready.
+func (f *fleet) restart(members ...*server) {
+	f.t.Helper()
+	f.each(members, (*server).restart)
+	f.away.Add(-f.answering(members))
+}
+
+// answering counts those that take requests.
+func (f *fleet) answering(members []*server) (n int64) {
+	for _, s := range members {
+		if slices.Contains(f.apis, s) {
+			n++
+		}
+	}
+	return n
 }
 
 // stop ends all members in order; the workers go first.

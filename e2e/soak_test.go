@@ -22,6 +22,7 @@ const (
 // answered 500, one in ten late, some by a reset, and some model calls by a 429 or a 500; every five minutes, or once, a
 // process is restarted. Nothing is lost, whatever was repeated has its record, and the processes stay as large as they were.
 func TestSoak(t *testing.T) {
+	t.Parallel()
 	length := soakTime(t)
 	tests := map[string]func(t *testing.T){}
 	for _, m := range soakModes() {
@@ -52,7 +53,7 @@ func soakModes() []mode {
 func soak(t *testing.T, m mode, length time.Duration) {
 	random := dice(t)
 	began, every := time.Now(), min(5*time.Minute, length/2)
-	c := startChaos(t, m.start, faults{failed: 0.2, slow: 0.1, reset: 0.02, callFailed: 0.01, callRefused: 0.01})
+	c := startChaos(t, m.start, weather{failed: 0.2, slow: 0.1, reset: 0.02, callFailed: 0.01, callRefused: 0.005, calm: 4})
 	sizes := map[string][]size{}
 	for next := began.Add(every); time.Since(began) < length; time.Sleep(time.Second) {
 		for _, s := range c.f.members() {

@@ -11,15 +11,21 @@ import (
 )
 
 // In a fleet a process that cannot use more of a batch's shards leaves them to others: one that already holds some of it,
-// whose lines wait for the limiter's slots, would only keep them.
+// whose lines wait for the limiter's slots, would only keep them. And a process that has given out a shard's last line looks
+// for the next shard itself: the queue may offer it to those that have no room.
 const (
 	// fewShards of a batch are in hand whatever the limiter says: while one ends, the other fills its slots.
 	fewShards = 2
 	// A shard that was left is offered again after so long, and up to as much more.
 	passFor = 300 * time.Millisecond
+	// mostFollowing is how many shards of a batch a process takes one after the other without a word from the queue, where
+	// higher priorities go first.
+	mostFollowing = 8
+	// freeLooked is at how many shards a process looks for one that no other takes at the same time.
+	freeLooked = 8
 )
 
-// inHand counts the shards that this process works on, by batch.
+// inHand counts the shards of which this process gives out lines, by batch.
 type inHand struct {
 	mu      sync.Mutex
 	batches map[Ref]*batchInHand
@@ -84,6 +90,24 @@ func (r *Runner) takeShards(ctx context.Context, shards []Ref) (taken []Ref) {
 		}
 	}
 	return taken
+}
+
+// follow takes another shard of a batch, if this process has room and one is free.
+func (w *shardWork) follow(batch Ref, following int) {
+	r := w.r
+	if r.Presence == nil || following == 0 || r.resting() {
+		return
+	}
+	free, err := r.Store.FreeShards(w.ctx, batch, At(r.Now()), freeLooked)
+	if err != nil {
+		r.Log.Warn("cannot look for a batch's next shard; the sweeper will offer it", "batch", batch.ID, "err", err)
+		return
+	}
+	for _, i := range rand.Perm(len(free)) { // others look at the same time
+		if !r.inHand.take(batch, true) || w.claim(free[i:i+1], following-1) > 0 {
+			return
+		}
+	}
 }
 
 // batchOf is the batch that a shard's ID speaks of.

@@ -46,6 +46,8 @@ type Store interface {
 	ReturnShard(ctx context.Context, s Shard, due Time, why Blocked) error
 	// PassShards has shards that nobody holds offered again at a time.
 	PassShards(ctx context.Context, refs []Ref, wake Time) error
+	// FreeShards are the first of a batch's shards that are due and that nobody holds, at most so many.
+	FreeShards(ctx context.Context, batch Ref, now Time, most int) ([]Ref, error)
 	// HeldShards counts a batch's shards that somebody works on.
 	HeldShards(ctx context.Context, job Ref) (int, error)
 	// Statuses reads the states of jobs.

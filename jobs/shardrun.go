@@ -20,28 +20,57 @@ func (r *Runner) WorkShards(ctx context.Context, texts []string) {
 	if r.Presence.Lapsed() {
 		return
 	}
-	taken := r.takeShards(ctx, ParseRefs(texts))
-	defer func() {
-		for _, s := range taken {
-			r.inHand.leave(batchOf(s))
-		}
-	}()
-	claimed, err := r.Store.ClaimShards(ctx, r.Owner, taken, At(r.Now()))
-	if err != nil {
-		r.Log.Error("cannot claim shards; the sweeper will offer them again", "err", err)
-		return
-	}
-	var wg sync.WaitGroup
-	for _, s := range claimed {
-		wg.Go(func() { r.workShard(ctx, s) })
-	}
-	wg.Wait()
+	w := &shardWork{r: r, ctx: ctx}
+	w.claim(r.takeShards(ctx, ParseRefs(texts)), mostFollowing)
+	w.all.Wait()
 }
 
-func (r *Runner) workShard(ctx context.Context, s Shard) {
+// shardWork is what one call of WorkShards has in hand.
+type shardWork struct {
+	r   *Runner
+	ctx context.Context
+	all sync.WaitGroup
+}
+
+// claim begins work on those of the shards that are still free, and tells how many they are. All were counted in; after each
+// of them at most so many of its batch's may follow here.
+func (w *shardWork) claim(taken []Ref, following int) int {
+	claimed, err := w.r.Store.ClaimShards(w.ctx, w.r.Owner, taken, At(w.r.Now()))
+	if err != nil {
+		w.r.Log.Error("cannot claim shards; the sweeper will offer them again", "err", err)
+	}
+	lost := make(map[Ref]bool, len(taken))
+	for _, ref := range taken {
+		lost[ref] = true
+	}
+	for _, s := range claimed {
+		delete(lost, s.Ref())
+		w.all.Go(func() { w.run(s, following) })
+	}
+	for ref := range lost {
+		w.r.inHand.leave(batchOf(ref))
+	}
+	return len(claimed)
+}
+
+func (w *shardWork) run(s Shard, following int) {
+	batch, handed := batchOf(s.Ref()), false
+	w.r.workShard(w.ctx, s, func() {
+		handed = true
+		w.r.inHand.leave(batch)
+		w.follow(batch, following)
+	})
+	if !handed {
+		w.r.inHand.leave(batch)
+	}
+}
+
+// workShard makes one attempt at a shard. handed is called when all of its lines have been given out and only their answers
+// are to come; not where some are left for later.
+func (r *Runner) workShard(ctx context.Context, s Shard, handed func()) {
 	calls, leave := r.inFlight.enter(ctx, Ref{s.ProjectID, s.JobID}, whileInProgress)
 	defer leave()
-	run, err := r.runShard(ctx, calls, s)
+	run, err := r.runShard(ctx, calls, s, handed)
 	due, keep := At(r.Now()), context.WithoutCancel(ctx) // an interrupt ends calls, never the keeping of what came of them
 	switch {
 	case err != nil && calls.Err() == nil:
@@ -70,8 +99,8 @@ func (r *Runner) finishShard(ctx context.Context, s Shard) error {
 }
 
 // runShard calls the provider for each line that has no outcome yet. calls ends when nobody wants the outcomes any more;
-// those that have come are kept all the same, as long as ctx lasts.
-func (r *Runner) runShard(ctx, calls context.Context, s Shard) (*shardRun, error) {
+// those that have come are kept all the same, as long as ctx lasts. handed is as workShard says.
+func (r *Runner) runShard(ctx, calls context.Context, s Shard, handed func()) (*shardRun, error) {
 	ref := Ref{s.ProjectID, s.JobID}
 	job, err := r.Store.Job(calls, ref)
 	if err != nil {
@@ -90,7 +119,9 @@ func (r *Runner) runShard(ctx, calls context.Context, s Shard) (*shardRun, error
 	if run.provider != nil {
 		r.inHand.calls(ref, run.provider.Limiter(job.Model))
 	}
-	err = run.hand(ctx, calls, done)
+	if err = run.hand(ctx, calls, done); err == nil && !run.leaves() {
+		handed()
+	}
 	run.wg.Wait()
 	run.tell()
 	if err != nil {
@@ -282,6 +313,13 @@ func (s *shardRun) soFar(number int64) tries {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.left[number]
+}
+
+// leaves tells whether lines remain that this attempt will not bring to an outcome.
+func (s *shardRun) leaves() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open
 }
 
 // leave notes that lines remain, which may go on at a time.

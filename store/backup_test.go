@@ -272,3 +272,64 @@ func TestWithKeyOnlyWhereItIsTheKey(t *testing.T) {
 	_, err = Backup(t.Context(), BackupOptions{Dir: dir, WithKey: true, Now: time.Now}, io.Discard)
 	require.ErrorContains(t, err, "leave out --with-key")
 }
+
+// rewritten makes another archive of one, whose checksums are right again.
+func rewritten(t *testing.T, from []byte, kind string, change func(name string, content []byte) []byte) []byte {
+	t.Helper()
+	told := func(Progress) {}
+	a, err := openArchive(bytes.NewReader(from), kind, told)
+	require.NoError(t, err)
+	defer a.end()
+	var out bytes.Buffer
+	w, err := newArchiver(&out, Zstd, a.Archive, told)
+	require.NoError(t, err)
+	defer w.discard()
+	for {
+		entry, err := a.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		if content := change(entry.Name, must(a.whole(entry))(t)); content != nil {
+			require.NoError(t, w.addBytes(entry.Name, content))
+		}
+	}
+	must(w.finish())(t)
+	return out.Bytes()
+}
+
+// TestSoundButWrong: what matches its checksums and yet is not a whole backup is refused too.
+func TestSoundButWrong(t *testing.T) {
+	t.Parallel()
+	_, archive := small(t, moveKey, Uncompressed)
+	for _, test := range []struct {
+		name   string
+		change func(name string, content []byte) []byte
+		want   string
+	}{
+		{"a file less", func(name string, content []byte) []byte {
+			if strings.HasPrefix(name, filesEntry) {
+				return nil
+			}
+			return content
+		}, "the file in/1 is missing"},
+		{"no database", func(name string, content []byte) []byte {
+			if name == DatabaseFile {
+				return nil
+			}
+			return content
+		}, "damaged"},
+		{"a database with a hole", func(name string, content []byte) []byte {
+			if name == DatabaseFile {
+				clear(content[8192:40960])
+			}
+			return content
+		}, "its database says"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := CheckBackup(t.Context(), bytes.NewReader(rewritten(t, archive, kindBackup, test.change)), "", nil)
+			require.ErrorContains(t, err, test.want)
+		})
+	}
+}

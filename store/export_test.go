@@ -392,6 +392,9 @@ func TestImportRefuses(t *testing.T) {
 		{name: "a wrong old key", key: bytes.Repeat([]byte{1}, 32), old: bytes.Repeat([]byte{2}, 32), want: "the old key that was given"},
 		{name: "a project that is not empty", prepare: func(s *Store) { must(next(t, s))(t) }, want: `not empty here (there is something in its events)`},
 		{name: "an archive that was cut off", archive: archive[:len(archive)*9/10], want: "not complete"},
+		{name: "rows of another project", archive: rewritten(t, archive, kindProject, func(_ string, content []byte) []byte {
+			return bytes.Replace(content, []byte(`"project_id":"default"`), []byte(`"project_id":"others"`), 1)
+		}), want: "belongs to another project"},
 		{name: "a backup", archive: backedUp(t, source.options.Dir, Uncompressed), want: "ringback restore"},
 		{name: "something else", archive: []byte("hello"), want: "no archive of ringback's"},
 		{name: "nothing", archive: []byte{}, want: "no archive of ringback's"},

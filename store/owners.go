@@ -38,18 +38,27 @@ const lapsed = "owner <> '' AND owner <> @owner AND owner NOT IN (SELECT id FROM
 // unknown are those of processes that have been forgotten.
 const unknown = "owner <> '' AND owner <> @owner AND owner NOT IN (SELECT id FROM owners)"
 
-// anyLapsed looks at indexes of what is held alone.
-const anyLapsed = `SELECT EXISTS (SELECT 1 FROM jobs WHERE ` + lapsed + `) OR EXISTS (SELECT 1 FROM shards WHERE ` + lapsed + `)
-	OR EXISTS (SELECT 1 FROM deliveries WHERE ` + lapsed + `) OR EXISTS (SELECT 1 FROM owners WHERE beat_at <= ` + dbNow + ` - 15000)`
+// anyLapsed looks at indexes of what is held alone, and at the clock once.
+const anyLapsed = `SELECT ` + dbNow + ` AS now, EXISTS (SELECT 1 FROM jobs WHERE ` + lapsed + `) OR EXISTS (SELECT 1 FROM shards WHERE ` + lapsed + `)
+	OR EXISTS (SELECT 1 FROM deliveries WHERE ` + lapsed + `) OR EXISTS (SELECT 1 FROM owners WHERE beat_at <= ` + dbNow + ` - 15000) AS found`
 
 // TakeOver frees what other processes hold that are dead, and forgets them. It tells whether there were any.
+//
+// Who asks has been heard of lately, and so have all that live; but a database that stands still answers later, when none of
+// them has. So the question is bounded as a heartbeat is, and what follows counts from its answer, however late it is written.
 func (s *Store) TakeOver(ctx context.Context, owner string) (found bool, err error) {
-	if err := s.read(ctx).Raw(anyLapsed, map[string]any{"owner": owner}).Scan(&found).Error; err != nil || !found {
+	var lapse struct {
+		Now   jobs.Time
+		Found bool
+	}
+	soon, cancel := context.WithTimeout(ctx, beatMost)
+	defer cancel()
+	if err := s.read(soon).Raw(anyLapsed, map[string]any{"owner": owner}).Scan(&lapse).Error; err != nil || !lapse.Found {
 		return false, kept(err)
 	}
 	return true, s.write(ctx, func(tx *gorm.DB) error {
 		// In the same transaction, and first: who beats meanwhile waits, and hears that it is not known any more.
-		if err := tx.Exec("DELETE FROM owners WHERE beat_at <= " + dbNow + " - 15000").Error; err != nil {
+		if err := tx.Exec("DELETE FROM owners WHERE beat_at <= ?", lapse.Now.Add(-Lease)).Error; err != nil {
 			return err
 		}
 		return s.freeIn(tx, "claims", unknown, owner)

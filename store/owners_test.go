@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"sync"
 	"testing"
 	"time"
@@ -134,6 +135,60 @@ func TestBeatsThroughATakeOver(t *testing.T) {
 		require.Equal(t, known, f[0].count("jobs WHERE id = ? AND owner = 'late'", call.ID) == 1, "it holds what it thinks that it holds")
 		require.NoError(t, f[0].Leave(t.Context(), "late"))
 	}
+}
+
+// TestTakeOverThroughAPauseOfTheDatabase: whoever asked just before it, or was just about to write, is answered when it goes
+// on, and all others look dead by then.
+func TestTakeOverThroughAPauseOfTheDatabase(t *testing.T) {
+	t.Parallel()
+	w, server := onServer(t)
+	w.beat("alive")
+	call := w.planned()
+	require.Len(t, must(w.ClaimJobs(t.Context(), "alive", []jobs.Ref{call}, w.now()))(t), 1)
+	w.exec("UPDATE owners SET beat_at = beat_at - ? WHERE id = 'alive'", (Lease - 2*time.Second).Milliseconds())
+	require.False(t, must(w.TakeOver(t.Context(), "own"))(t))
+
+	require.NoError(t, server.Pause())
+	asked := make(chan error, 1)
+	go func() {
+		_, err := w.TakeOver(context.Background(), "own")
+		asked <- err
+	}()
+	err := <-asked // it has given up by itself
+	require.NoError(t, server.Resume())
+	require.True(t, jobs.IsCode(err, jobs.CodeUnavailable), "%v", err)
+	require.Equal(t, 1, w.count("jobs WHERE owner = 'alive'"))
+	require.True(t, w.beat("alive"))
+}
+
+// TestTakeOverThatIsHeldUp frees whom it found dead, and nobody who has come to look so since.
+func TestTakeOverThatIsHeldUp(t *testing.T) {
+	t.Parallel()
+	f := fleet(t)
+	for _, owner := range []string{"dead", "alive"} {
+		call := f[0].planned()
+		f[0].beat(owner)
+		require.Len(t, must(f[0].ClaimJobs(t.Context(), owner, []jobs.Ref{call}, f[0].now()))(t), 1)
+	}
+	f[0].silent("dead")
+	f[0].exec("UPDATE owners SET beat_at = beat_at - ? WHERE id = 'alive'", (Lease - 2*time.Second).Milliseconds())
+	holding := must(f[0].Store.reading.Begin())(t)
+	_, err := holding.Exec("LOCK TABLE owners IN SHARE MODE") // it can be read, not written
+	require.NoError(t, err)
+	took := make(chan error, 1)
+	go func() {
+		_, err := f[1].TakeOver(context.Background(), "own")
+		took <- err
+	}()
+	const lapsed = "SELECT EXISTS (SELECT 1 FROM owners WHERE id = 'alive' AND beat_at < " + dbNow + " - 15000)"
+	require.Eventually(t, func() (past bool) {
+		return f[1].reads.Raw(lapsed).Scan(&past).Error == nil && past
+	}, time.Minute, 20*time.Millisecond)
+	require.NoError(t, holding.Rollback())
+	require.NoError(t, <-took)
+	require.Zero(t, f[0].count("jobs WHERE owner = 'dead'"))
+	require.Equal(t, 1, f[0].count("jobs WHERE owner = 'alive'"))
+	require.True(t, f[0].beat("alive"))
 }
 
 func TestOneLeads(t *testing.T) {

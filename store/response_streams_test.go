@@ -61,7 +61,7 @@ func TestDeletingALongStreamHoldsNobodyUp(t *testing.T) {
 
 		slowest, writes := time.Duration(0), 0
 		for began := time.Now(); d.count("spent_streams") > 0; writes++ {
-			require.Less(t, time.Since(began), 20*time.Second, "the janitor begins by itself")
+			require.Less(t, time.Since(began), time.Minute, "the janitor begins by itself")
 			at := time.Now()
 			_, _, err := d.Move(t.Context(), other, func(*jobs.Job) (jobs.Effects, error) { return jobs.Effects{}, nil })
 			require.NoError(t, err)

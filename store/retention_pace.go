@@ -14,12 +14,12 @@ const (
 	firstSlice = 32
 	leastSlice = 8
 
-	// holdSQLite is how long a slice should hold the one writer: whoever waits behind it hardly notices. On PostgreSQL a
+	// holdSQLite is about how long a slice should hold the one writer: whoever waits behind it hardly notices. On PostgreSQL a
 	// slice holds nobody up; it is bounded so that its transaction does not keep others' dead rows from being removed.
 	holdSQLite   = 2 * time.Millisecond
 	holdPostgres = 20 * time.Millisecond
-	// leastPause is the others' time between two slices, and twice as much as the slice took, with its wait and its commit:
-	// the busier the database, the less is asked of it.
+	// leastPause is the others' time between two slices; they have twice as much as the slice took, with its wait and its
+	// commit: the busier the database, the less is asked of it.
 	leastPause = 5 * time.Millisecond
 
 	// janitorLease is how long the one process of a fleet that cleans is not asked for again; it renews it in time.
@@ -50,7 +50,7 @@ func (p *pace) held(took, should time.Duration) {
 	switch {
 	case p.rows == 0:
 	case took > should:
-		p.rows = max(p.rows/2, leastSlice)
+		p.rows = max(p.rows*3/4, leastSlice)
 	case took < should/2:
 		p.rows = min(p.rows+p.rows/2, slice)
 	}

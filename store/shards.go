@@ -154,6 +154,15 @@ func (s *Store) PassShards(ctx context.Context, refs []jobs.Ref, wake jobs.Time)
 	})
 }
 
+const freeShards = `SELECT project_id, id FROM shards
+	WHERE project_id = ? AND job_id = ? AND owner = '' AND due_at > 0 AND due_at <= ? ORDER BY n LIMIT ?`
+
+// FreeShards are the first of a batch's shards that are due and that nobody holds, at most so many.
+func (s *Store) FreeShards(ctx context.Context, batch jobs.Ref, now jobs.Time, most int) (refs []jobs.Ref, err error) {
+	err = s.read(ctx).Raw(freeShards, batch.ProjectID, batch.ID, now, most).Scan(&refs).Error
+	return refs, err
+}
+
 // HeldShards counts a batch's shards that somebody works on.
 func (s *Store) HeldShards(ctx context.Context, job jobs.Ref) (int, error) {
 	var n int64

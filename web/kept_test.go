@@ -14,7 +14,12 @@ import (
 func TestWhatIsKeptNoLongerIsSaidToBe(t *testing.T) {
 	t.Parallel()
 	h, results := withBatch(t)
-	gone := func(j *jobs.Job) { j.Status, j.ResultsGone = jobs.Completed, true }
+	gone := func() { // those of the job that was submitted last
+		h.records.mu.Lock()
+		defer h.records.mu.Unlock()
+		j := &h.records.jobs[len(h.records.jobs)-1]
+		j.Status, j.ResultsGone = jobs.Completed, true
+	}
 	check := func(path string) {
 		a := h.get(path)
 		require.Equal(t, http.StatusGone, a.status, path)
@@ -23,21 +28,22 @@ func TestWhatIsKeptNoLongerIsSaidToBe(t *testing.T) {
 		require.Contains(t, e.Message, "retention.results")
 	}
 	h.records.answer(7, jobs.Completed)
-	h.records.tweak(gone)
+	gone()
 	check(results)
 	check(results + "?follow=true")
 	require.Empty(t, h.web.streams)
 	require.Equal(t, http.StatusOK, h.get(results[:len(results)-len("/results")]).status)
 
 	generation := object(t, h.post("/v1/generate", `{"model":"sim-small","input":"x"}`).body)["id"].(string)
-	h.records.tweak(gone)
-	check("/v1/generations/" + generation)
+	gone()
+	check("/v1/generate/" + generation)
 	a := h.get("/v1/jobs/" + generation)
 	require.Equal(t, http.StatusOK, a.status)
 	require.Contains(t, a.body, `"status":"completed"`)
 
-	response := object(t, h.post("/v1/responses", `{"model":"sim-small","input":"x","background":true}`).body)["id"].(string)
-	h.records.tweak(gone)
+	const response = "resp_1"
+	h.records.jobs = append(h.records.jobs, jobs.Job{ProjectID: jobs.DefaultProject, ID: response, Kind: jobs.KindResponse})
+	gone()
 	check("/v1/responses/" + response)
 	check("/v1/responses/" + response + "/input_items")
 	require.Nil(t, object(t, h.get("/v1/jobs/"+response).body)["detail"])

@@ -101,7 +101,8 @@ func TestRetention(t *testing.T) {
 		require.Contains(t, problems(t, ConfigSources{NoFile: true, Set: []string{tt.set}})[0], tt.problem)
 	}
 	for _, set := range [][]string{
-		{"retention.events=0", "retention.attempts=0", "retention.jobs=0"}, {"retention.attempts=0", "retention.jobs=0", "retention.results=0"},
+		{"retention.events=0", "retention.attempts=0", "retention.jobs=0"},
+		{"retention.attempts=0", "retention.jobs=0", "retention.results=0"},
 		{"retention.events=1m", "retention.attempts=1m", "retention.jobs=1m", "retention.results=1m", "retention.files=1m"},
 	} {
 		_, _, err := LoadConfig(ConfigSources{NoFile: true, Set: set})

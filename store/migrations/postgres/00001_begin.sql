@@ -125,6 +125,7 @@ CREATE INDEX shards_job ON shards (project_id, job_id, n);
 CREATE INDEX shards_owner ON shards (owner) WHERE owner <> '';
 CREATE INDEX shards_wake ON shards (priority, wake_at) WHERE wake_at > 0;
 CREATE INDEX shards_asleep ON shards (project_id, job_id, n) WHERE NOT done AND due_at = 0 AND owner = '';
+CREATE INDEX shards_free ON shards (project_id, job_id, n) WHERE owner = '' AND due_at > 0;
 
 CREATE TABLE lines (
     project_id         TEXT COLLATE "C" NOT NULL,

@@ -5,6 +5,7 @@ DROP INDEX endpoints_active;
 CREATE INDEX endpoints_active ON endpoints (project_id) WHERE is_active AND deleted_at = 0;
 DROP INDEX shards_asleep;
 CREATE INDEX shards_asleep ON shards (project_id, job_id, n) WHERE NOT done AND due_at = 0 AND owner = '';
+CREATE INDEX shards_free ON shards (project_id, job_id, n) WHERE owner = '' AND due_at > 0;
 DROP INDEX deliveries_asked;
 CREATE INDEX deliveries_asked ON deliveries (project_id, gate, due_at) WHERE state = 'waiting' AND manual;
 
