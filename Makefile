@@ -3,6 +3,7 @@
 # make check   format, vet, lint, known vulnerabilities, architecture
 # make chaos   200 kills under load in each mode, and the ledgers of what arrived: a quarter of an hour
 # make soak    an hour of load and faults in both modes (SOAK=10m: ten minutes), the ledgers, and what the processes took up
+# make growth  a million lines in one batch, a million finished jobs, and four workers at one batch: tables, in both modes
 # make bench   the full bench; its table stands in the README
 # make fuzz    each fuzz target for FUZZTIME (default 1m)
 
@@ -11,7 +12,7 @@ GOFUMPT   = mvdan.cc/gofumpt@v0.12.0
 VULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 FUZZTIME ?= 1m
 
-.PHONY: demo chaos soak test needs unit race clients fuzz fuzz-short check format lint vulnerabilities bench build
+.PHONY: demo chaos soak growth test needs unit race clients fuzz fuzz-short check format lint vulnerabilities bench build
 
 build:
 	go build -o bin/ringback ./cmd/ringback
@@ -68,3 +69,7 @@ chaos: needs
 SOAK ?= 1h
 soak: needs
 	RINGBACK_SOAK=$(SOAK) go test -count=1 -timeout 0 -v ./e2e -run TestSoak
+
+# It takes minutes, a quiet machine and some 10 GB of disk in TMPDIR.
+growth: needs
+	RINGBACK_GROWTH=full RINGBACK_SCALING_LINES=12000 go test -count=1 -timeout 2h -v ./e2e -run 'TestGrowth|TestMoreWorkersFinishABatchSooner'

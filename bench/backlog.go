@@ -50,8 +50,11 @@ type BacklogPair struct {
 // measureBacklog makes the events once, by generations that nobody is called
 // back for. The bare loop posts the same bodies.
 func measureBacklog(ctx context.Context, l *lab, result *Result) (err error) {
-	data := l.freshData()
-	defer remove(data, &err)
+	data, err := l.freshData()
+	if err != nil {
+		return err
+	}
+	defer l.clear(data, &err)
 	server, err := l.serve(ctx, data, l.simulator, result.Plan.Concurrency)
 	if err != nil {
 		return err

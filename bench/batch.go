@@ -85,8 +85,11 @@ func (l *lab) bareRun(ctx context.Context, size plan) (run Run, err error) {
 }
 
 func (l *lab) ringbackRun(ctx context.Context, size plan) (run Run, err error) {
-	data := l.freshData()
-	defer remove(data, &err)
+	data, err := l.freshData()
+	if err != nil {
+		return run, err
+	}
+	defer l.clear(data, &err)
 	server, err := l.serve(ctx, data, l.simulator, size.Concurrency)
 	if err != nil {
 		return run, err

@@ -44,8 +44,12 @@ func measureCrash(ctx context.Context, l *lab, result *Result) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, upstream.stop()) }()
-	trial := &crashTrial{lab: l, ctx: ctx, size: size, data: l.freshData(), upstream: upstream}
-	defer remove(trial.data, &err)
+	data, err := l.freshData()
+	if err != nil {
+		return err
+	}
+	defer l.clear(data, &err)
+	trial := &crashTrial{lab: l, ctx: ctx, size: size, data: data, upstream: upstream}
 	defer func() {
 		if trial.server != nil {
 			trial.server.close(&err)
@@ -76,7 +80,7 @@ type crashTrial struct {
 	*lab
 	ctx      context.Context
 	size     plan
-	data     string
+	data     *place
 	upstream *simulatorProcess
 	server   *serveProcess
 	batchID  string

@@ -19,6 +19,7 @@ type lab struct {
 	self      string // this program, for its bare and load subcommands
 	receiver  *receiver
 	simulator *simulatorProcess
+	fleet     *fleet // the servers that many processes share; nil: one process, alone
 	serves    int
 	progress  io.Writer
 	started   time.Time

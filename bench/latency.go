@@ -22,8 +22,11 @@ type Latency struct {
 // measureLatency uses one fresh serve: first idle, then nothing at all, then
 // under load.
 func measureLatency(ctx context.Context, l *lab, result *Result) (err error) {
-	data := l.freshData()
-	defer remove(data, &err)
+	data, err := l.freshData()
+	if err != nil {
+		return err
+	}
+	defer l.clear(data, &err)
 	server, err := l.serve(ctx, data, l.simulator, result.Plan.Concurrency)
 	if err != nil {
 		return err

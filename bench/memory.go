@@ -18,9 +18,13 @@ type Memory struct {
 // many short lines are measured along with their speed.
 func measureMemory(ctx context.Context, l *lab, result *Result) (err error) {
 	size := result.Plan
-	path, data := l.path("large.jsonl"), l.freshData()
+	path := l.path("large.jsonl")
 	defer remove(path, &err)
-	defer remove(data, &err)
+	data, err := l.freshData()
+	if err != nil {
+		return err
+	}
+	defer l.clear(data, &err)
 	if err := writeInput(path, size.LargeLines, []json.RawMessage{largeBody(size.LargeLine)}); err != nil {
 		return err
 	}

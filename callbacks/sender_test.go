@@ -328,6 +328,23 @@ func TestR10SlotIsKeptUntilTheOutcomeIsRecorded(t *testing.T) {
 	require.Equal(t, 2, store.peak())
 }
 
+// A process that may have been taken for dead claims nothing, and goes on by itself when it knows that it was not.
+func TestSenderGoesOnAfterALapse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		town := newTown(t, map[string]http.HandlerFunc{"it.test": func(http.ResponseWriter, *http.Request) {}})
+		store, lapsed := newRows(), &atomic.Bool{}
+		sendIn(t, store, town, func(o *SenderOptions) { o.Lapsed = lapsed.Load })
+		lapsed.Store(true)
+		one := store.add(to("default", "it.test"), jobs.At(time.Now()))
+		time.Sleep(15 * time.Second)
+		require.Empty(t, town.visits("it.test"))
+		lapsed.Store(false)
+		time.Sleep(10 * time.Second)
+		require.Equal(t, Delivered, store.delivery(one.Ref()).State)
+	})
+}
+
 // R21: a stop claims nothing more, gives what is in flight its grace, then breaks it off. What was answered is recorded;
 // what was not has no outcome and stays with its owner.
 func TestR21Stop(t *testing.T) {

@@ -8,14 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Outages side by side: each waits most of its time. RINGBACK_LONG=1 makes them as long as they are by the book.
-func TestOutages(t *testing.T) {
-	together(t, map[string]func(t *testing.T){
-		"a database pause repeats nothing": databasePauses,
-		"a database crash repeats nothing": databaseCrashes,
-	})
-}
-
 // The database stands still for as long as a lease. Nobody is taken for dead, no call is made again, no callback comes twice;
 // what is submitted meanwhile is accepted late or not at all.
 func databasePauses(t *testing.T) {

@@ -16,8 +16,10 @@ import (
 const (
 	// fewShards of a batch are in hand whatever the limiter says: while one ends, the other fills its slots.
 	fewShards = 2
-	// A shard that was left is offered again after so long, and up to as much more.
+	// A shard that was left twice is offered again after so long, and up to as much more.
 	passFor = 300 * time.Millisecond
+	// handOnAfter is when one that was left for the first time is offered again.
+	handOnAfter = 40 * time.Millisecond
 	// mostFollowing is how many shards of a batch a process takes one after the other without a word from the queue, where
 	// higher priorities go first.
 	mostFollowing = 8
@@ -34,6 +36,7 @@ type inHand struct {
 type batchInHand struct {
 	shards  int
 	limiter *providers.Limiter // nil until a shard has found its provider
+	left    map[Ref]bool       // shards that were left to others
 }
 
 // crowded tells whether another shard of the batch would only wait here. Before the limiter is known, few are enough.
@@ -57,6 +60,21 @@ func (h *inHand) take(batch Ref, fleet bool) bool {
 	return true
 }
 
+// first notes that a shard was left, and tells whether it was for the first time. Its batch is in hand, or was just now.
+func (h *inHand) first(shard Ref) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	b := h.batches[batchOf(shard)]
+	if b == nil || b.left[shard] {
+		return false
+	}
+	if b.left == nil {
+		b.left = map[Ref]bool{}
+	}
+	b.left[shard] = true
+	return true
+}
+
 func (h *inHand) leave(batch Ref) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -73,15 +91,22 @@ func (h *inHand) calls(batch Ref, l *providers.Limiter) {
 	h.batches[batch].limiter = l
 }
 
-// takeShards counts in those that this process shall claim, and has the rest offered again soon, to whoever has room.
+// takeShards counts in those that this process shall claim, and has the rest offered again, to whoever has room: at once
+// where they came here for the first time, since the queue gives much to who is quick, and else later.
 func (r *Runner) takeShards(ctx context.Context, shards []Ref) (taken []Ref) {
-	var left []Ref
+	var fresh, left []Ref
 	for _, s := range shards {
-		if r.inHand.take(batchOf(s), r.Presence != nil) {
+		switch {
+		case r.inHand.take(batchOf(s), r.Presence != nil):
 			taken = append(taken, s)
-		} else {
+		case r.inHand.first(s):
+			fresh = append(fresh, s)
+		default:
 			left = append(left, s)
 		}
+	}
+	if len(fresh) > 0 {
+		r.handOn(ctx, fresh)
 	}
 	if len(left) > 0 {
 		wake := At(r.Now()).Add(passFor + rand.N(passFor))
@@ -90,6 +115,15 @@ func (r *Runner) takeShards(ctx context.Context, shards []Ref) (taken []Ref) {
 		}
 	}
 	return taken
+}
+
+// handOn offers shards again after a moment in which others come to the queue.
+func (r *Runner) handOn(ctx context.Context, shards []Ref) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(handOnAfter):
+		r.Waker.Wake(ctx, LaneShards, texts(shards)...)
+	}
 }
 
 // follow takes another shard of a batch, if this process has room and one is free.

@@ -58,6 +58,10 @@ func NotFound(format string, args ...any) *Error { return Errorf(CodeNotFound, "
 // ErrStale is the answer to a move whose fence no longer holds: another process, or the client, was first.
 var ErrStale = errors.New("jobs: the row has moved on")
 
+// ErrUnknown is in the chain of an error that leaves open whether a write stands: the database went away under its commit.
+// Making the write again is safe; undoing what it may have named is not.
+var ErrUnknown = errors.New("jobs: whether the write stands is not known")
+
 // IsCode tells whether err is a domain error with this code.
 func IsCode(err error, code Code) bool {
 	var e *Error

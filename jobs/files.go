@@ -53,14 +53,14 @@ func (s *Service) Discard(ctx context.Context, sp *Spooled) error {
 	return s.Blobs.Remove(context.WithoutCancel(ctx), sp.Blob)
 }
 
-// KeepFile makes spooled bytes a file. On an error the bytes are gone.
+// KeepFile makes spooled bytes a file. On an error the bytes are gone, unless it leaves open whether the file stands.
 func (s *Service) KeepFile(ctx context.Context, sp *Spooled, n NewFile) (File, error) {
 	f, err := s.newFile(sp, n)
 	if err == nil {
 		err = s.Records.CreateFile(ctx, f, n.Idempotency)
 	}
 	if err != nil {
-		return File{}, errors.Join(err, s.Discard(ctx, sp))
+		return File{}, undo(ctx, s.Blobs, err, sp.Blob)
 	}
 	return f, nil
 }

@@ -17,7 +17,8 @@ const heldPause = 200 * time.Millisecond
 var errMoreLines = errors.New("jobs: more lines have come in while the output was written")
 
 // finalize writes a batch's output and error files, in the order of its input, and ends it. The files' keys carry the
-// attempt, and the commit names the winner: who lost removes only what it wrote itself.
+// attempt, and the commit names the winner: who lost removes only what it wrote itself. After a commit that may stand nothing is removed; if
+// it does, the batch has ended, and the next try finds that.
 func (r *Runner) finalize(ctx context.Context, j Job) error {
 	if j.Ending == Cancelled && j.Total == 0 {
 		return r.move(ctx, j, func(now *Job) (Effects, error) { return now.finalized(nil, nil, &j, 0, At(r.Now())) })
@@ -42,7 +43,7 @@ func (r *Runner) finalize(ctx context.Context, j Job) error {
 		err = r.move(ctx, j, func(now *Job) (Effects, error) { return now.finalized(output, errs, &seen, never, At(r.Now())) })
 	}
 	if err != nil {
-		return errors.Join(err, r.remove(ctx, output), r.remove(ctx, errs))
+		return undo(ctx, r.Blobs, err, blobsOf(output, errs)...)
 	}
 	return nil
 }
@@ -137,11 +138,4 @@ func (r *Runner) write(ctx context.Context, j *Job, name string, any bool, lines
 	var err error
 	f.Bytes, err = r.Blobs.Put(ctx, f.Blob, &lineStream{from: lines})
 	return f, err
-}
-
-func (r *Runner) remove(ctx context.Context, f *File) error {
-	if f == nil {
-		return nil
-	}
-	return r.Blobs.Remove(context.WithoutCancel(ctx), f.Blob)
 }

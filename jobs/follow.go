@@ -17,16 +17,16 @@ func (r *Runner) follow(ctx context.Context, p *providers.Provider, j Job) error
 	}
 	seen.status = tuningStatus(seen.now.Status)
 	if err := r.lookAside(ctx, p, &j, &seen); err != nil {
-		r.drop(ctx, &seen)
+		r.drop(ctx, &seen, err)
 		return err
 	}
 	if seen.again = seen.incomplete() && j.Remote.EndLooks < mostEndLooks; seen.again {
-		r.drop(ctx, &seen)
+		r.drop(ctx, &seen, nil)
 	}
 	now := At(r.Now())
 	err = r.move(ctx, j, func(j *Job) (Effects, error) { return j.saw(&seen, now) })
 	if err != nil {
-		r.drop(ctx, &seen)
+		r.drop(ctx, &seen, err)
 	}
 	return err
 }
@@ -66,10 +66,11 @@ func (r *Runner) aside(ctx context.Context, j *Job, seen *sighting, part string,
 	return nil
 }
 
-// drop removes result files that no row will name. What stays all the same goes with the orphans.
-func (r *Runner) drop(ctx context.Context, seen *sighting) {
+// drop removes result files that no row will name, because of an error if there is one. What stays all the same goes with
+// the orphans.
+func (r *Runner) drop(ctx context.Context, seen *sighting, why error) {
 	for i := range seen.files {
-		_ = r.remove(ctx, &seen.files[i])
+		_ = undo(ctx, r.Blobs, why, seen.files[i].Blob)
 	}
 	seen.files = nil
 }

@@ -111,10 +111,29 @@ func (r *Runner) outcome(ctx context.Context, p *providers.Provider, j Job, answ
 	return r.settle(ctx, j, func(j *Job) (Effects, error) { return j.generated(got, nil, At(r.Now())) })
 }
 
-// settle records an outcome, insisting: the call has been paid for.
+// settle records an outcome, insisting: the call has been paid for. One that can never be kept ends the job: made again, the
+// call would be paid for again, without end.
 func (r *Runner) settle(ctx context.Context, j Job, move func(*Job) (Effects, error)) error {
-	r.insist(ctx, func() error { return r.move(ctx, j, move) })
+	var err error
+	r.insist(ctx, func() error {
+		err = r.move(ctx, j, move)
+		return err
+	})
+	if lasting(err) {
+		r.insist(ctx, func() error {
+			return r.move(ctx, j, func(now *Job) (Effects, error) { return now.unkept(At(r.Now())) })
+		})
+	}
 	return nil
+}
+
+// unkept ends a job whose outcome cannot be kept.
+func (j *Job) unkept(now Time) (Effects, error) {
+	if j.Status.Terminal() {
+		j.Rest()
+		return Effects{}, nil
+	}
+	return j.failHere("outcome_not_kept", "The provider was called, but what came of it holds a text that cannot be kept: NUL, or bytes that are not UTF-8.", now)
 }
 
 // rest leaves a job with which nothing is to be done.

@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 
@@ -28,7 +27,7 @@ func (s *Service) createWithInput(ctx context.Context, n NewJob, requests []Batc
 		made, err = s.create(ctx, n)
 	}
 	if err != nil {
-		return Snapshot{}, errors.Join(err, s.Discard(ctx, sp))
+		return Snapshot{}, undo(ctx, s.Blobs, err, sp.Blob)
 	}
 	return made, nil
 }

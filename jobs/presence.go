@@ -9,21 +9,27 @@ import (
 
 // Beats is what a Presence asks of the store.
 type Beats interface {
-	// Beat says that a process lives, by the store's clock. known is false where it was not known: it is new, or it has
-	// been taken for dead, and its claims have gone to others.
-	Beat(ctx context.Context, owner string) (known bool, err error)
+	// Beat says that a process lives, by the store's clock.
+	Beat(ctx context.Context, owner string) (Heard, error)
 	// TakeOver frees the claims of other processes that have not been heard of for a lease, and tells whether there were any.
 	TakeOver(ctx context.Context, owner string) (found bool, err error)
 }
 
-// The times of a fleet's life. A lease is 15 s by the store's clock (store.Lease). What follows from a pause of the
+// Heard is what a process hears when it beats.
+type Heard struct {
+	Life int64 // another one than before: it was taken for dead meanwhile, and its claims have gone to others
+	At   Time  // the store's clock
+}
+
+// The times of a fleet's life. A claim is held for a lease by the store's clock. What follows from a pause of the
 // database: who could beat first after it sees the others' beats as old as the pause and a beat. So nobody takes over who
-// has not beaten without such a gap for a whole lease.
+// has not beaten without such a gap for a whole lease; nor where the store's clock has jumped.
 const (
+	BeatLease = 15 * time.Second
+	BeatGap   = 7500 * time.Millisecond
+
 	beatEvery  = 3 * time.Second
 	beatAgain  = time.Second // after one that failed
-	beatGap    = 7500 * time.Millisecond
-	beatLease  = 15 * time.Second
 	beatLapse  = 10 * time.Second // without a beat, a process begins nothing more
 	lookAround = time.Second
 )
@@ -47,6 +53,7 @@ type Presence struct {
 	PresenceOptions
 	mu    sync.Mutex
 	last  time.Time // of the last beat
+	heard Heard     // by it
 	since time.Time // beats have come without a gap
 }
 
@@ -55,9 +62,9 @@ func NewPresence(o PresenceOptions) *Presence { return &Presence{PresenceOptions
 
 // Begin makes this process known.
 func (p *Presence) Begin(ctx context.Context) error {
-	_, err := p.Beats.Beat(ctx, p.Owner)
+	heard, err := p.Beats.Beat(ctx, p.Owner)
 	if err == nil {
-		p.note(time.Now())
+		p.note(time.Now(), heard)
 	}
 	return err
 }
@@ -97,38 +104,46 @@ func apart(from, to time.Time) time.Duration {
 	return max(to.Sub(from), to.Round(0).Sub(from.Round(0)))
 }
 
-func (p *Presence) note(now time.Time) {
+func (p *Presence) note(now time.Time, heard Heard) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.last.IsZero() || apart(p.last, now) > beatGap {
+	moved := heard.At.Time().Sub(p.heard.At.Time())
+	if p.last.IsZero() || apart(p.last, now) > BeatGap || moved < 0 || moved > BeatGap {
 		p.since = now
 	}
-	p.last = now
+	p.last, p.heard = now, heard
+}
+
+// died tells whether this process was taken for dead since its last beat.
+func (p *Presence) died(heard Heard) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return heard.Life != p.heard.Life
 }
 
 // stands tells whether this process may take over.
 func (p *Presence) stands(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return apart(p.last, now) <= beatGap && now.Sub(p.since) >= beatLease
+	return apart(p.last, now) <= BeatGap && now.Sub(p.since) >= BeatLease
 }
 
 func (p *Presence) beat(ctx context.Context) {
 	pause := beatEvery // Begin has beaten
 	for wait(ctx, pause) {
 		asked := time.Now() // a beat that took long counts from its beginning
-		known, err := p.Beats.Beat(ctx, p.Owner)
+		heard, err := p.Beats.Beat(ctx, p.Owner)
 		if err != nil {
 			pause = beatAgain
 			p.Log.Warn("no heartbeat: after a while nothing new is begun here, and others take over", "err", err)
 			continue
 		}
 		pause = beatEvery
-		p.note(asked)
-		if !known {
+		if p.died(heard) { // before it counts as heard of: until then nothing new begins
 			p.Log.Warn("this process was taken for dead, and its work has gone to others; it goes on with new work")
 			p.Lost()
 		}
+		p.note(asked, heard)
 	}
 }
 

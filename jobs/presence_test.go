@@ -17,21 +17,33 @@ import (
 type fleet struct {
 	mu    sync.Mutex
 	away  bool
+	mute  bool          // answers are lost
+	step  time.Duration // of the clock
 	beats map[string]time.Time
+	lives map[string]int64
+	life  int64
 	took  []string // who took over
 }
 
-func newFleet() *fleet { return &fleet{beats: map[string]time.Time{}} }
+func newFleet() *fleet { return &fleet{beats: map[string]time.Time{}, lives: map[string]int64{}} }
 
-func (f *fleet) Beat(_ context.Context, owner string) (known bool, err error) {
+func (f *fleet) clock() time.Time { return time.Now().Add(f.step) }
+
+func (f *fleet) Beat(_ context.Context, owner string) (Heard, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.away {
-		return false, errors.New("the database is away")
+		return Heard{}, errors.New("the database is away")
 	}
-	_, known = f.beats[owner]
-	f.beats[owner] = time.Now()
-	return known, nil
+	if _, known := f.beats[owner]; !known {
+		f.life++
+		f.lives[owner] = f.life
+	}
+	f.beats[owner] = f.clock()
+	if f.mute {
+		return Heard{}, errors.New("the answer is lost")
+	}
+	return Heard{f.lives[owner], At(f.beats[owner])}, nil
 }
 
 func (f *fleet) TakeOver(_ context.Context, owner string) (found bool, err error) {
@@ -40,8 +52,11 @@ func (f *fleet) TakeOver(_ context.Context, owner string) (found bool, err error
 	if f.away {
 		return false, errors.New("the database is away")
 	}
+	if own, known := f.beats[owner]; !known || f.clock().Sub(own) > BeatGap || own.After(f.clock()) {
+		return false, nil
+	}
 	for other, at := range f.beats {
-		if other != owner && time.Since(at) > beatLease {
+		if silent := f.clock().Sub(at); other != owner && (silent > BeatLease || silent < -BeatLease) {
 			delete(f.beats, other)
 			f.took = append(f.took, owner+" from "+other)
 			found = true
@@ -85,7 +100,7 @@ func TestADeadProcessIsTakenOverInTime(t *testing.T) {
 		_, kill := f.joins(t, "dying", lost)
 		time.Sleep(10 * time.Second)
 		kill()
-		time.Sleep(beatLease - beatEvery)
+		time.Sleep(BeatLease - beatEvery)
 		require.Empty(t, f.taken(), "its lease still runs")
 		time.Sleep(beatEvery + 2*lookAround)
 		require.Equal(t, []string{"living from dying"}, f.taken())
@@ -131,7 +146,7 @@ func TestANewProcessWaitsBeforeItTakesOver(t *testing.T) {
 		f.beats["dead"] = time.Now().Add(-time.Hour)
 		_, end := f.joins(t, "new", lost)
 		defer end()
-		time.Sleep(beatLease - time.Second)
+		time.Sleep(BeatLease - time.Second)
 		require.Empty(t, f.taken())
 		time.Sleep(3 * time.Second)
 		require.Equal(t, []string{"new from dead"}, f.taken())
@@ -157,6 +172,56 @@ func TestAFrozenProcessIsTold(t *testing.T) {
 		require.EqualValues(t, 1, lost.Load())
 		require.False(t, p.Lapsed())
 	})
+}
+
+// However many answers are lost, it hears of it in the end.
+func TestATakenOverProcessIsToldThoughAnswersAreLost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, lost := newFleet(), &atomic.Int32{}
+		_, end := f.joins(t, "a", lost)
+		defer end()
+		time.Sleep(10 * time.Second)
+		f.mu.Lock()
+		delete(f.beats, "a")
+		f.mute = true
+		f.mu.Unlock()
+		time.Sleep(5 * time.Second)
+		require.Zero(t, lost.Load())
+		f.mu.Lock()
+		f.mute = false
+		f.mu.Unlock()
+		time.Sleep(5 * time.Second)
+		require.EqualValues(t, 1, lost.Load())
+	})
+}
+
+// A clock of the database that is set forward or back makes nobody take over from anybody; and the dead are still found.
+func TestAJumpOfTheClockTakesNothingOver(t *testing.T) {
+	t.Parallel()
+	for _, step := range []time.Duration{time.Hour, -time.Hour, 20 * time.Second, -20 * time.Second} {
+		for apart := range 3 {
+			synctest.Test(t, func(t *testing.T) {
+				f, lost := newFleet(), &atomic.Int32{}
+				_, endA := f.joins(t, "a", lost)
+				defer endA()
+				time.Sleep(time.Duration(apart)*time.Second + 300*time.Millisecond)
+				_, endB := f.joins(t, "b", lost)
+				defer endB()
+				_, kill := f.joins(t, "dead", lost)
+				time.Sleep(time.Minute)
+				f.mu.Lock()
+				f.step = step
+				f.mu.Unlock()
+				time.Sleep(time.Minute)
+				require.Empty(t, f.taken())
+				kill()
+				time.Sleep(time.Minute)
+				require.Len(t, f.taken(), 1)
+				require.Zero(t, lost.Load())
+			})
+		}
+	}
 }
 
 func TestAProcessAloneNeverLapses(t *testing.T) {

@@ -173,14 +173,18 @@ func (r *Runner) step(ctx context.Context, j Job) error {
 
 // giveUp ends a job that was claimed again and again without an outcome.
 func (j *Job) giveUp(now Time) (Effects, error) {
-	message := fmt.Sprintf("Work on this job was begun %d times and never came to an end; it is not tried again.", MaxClaims)
+	return j.failHere("claimed_too_often", fmt.Sprintf("Work on this job was begun %d times and never came to an end; it is not tried again.", MaxClaims), now)
+}
+
+// failHere ends a job for a reason of our own.
+func (j *Job) failHere(code, message string, now Time) (Effects, error) {
 	switch j.Kind {
 	case KindBatch:
-		j.Errors = encode([]LineError{{Code: "claimed_too_often", Message: message}})
+		j.Errors = encode([]LineError{{Code: code, Message: message}})
 	case KindTuning:
-		j.Errors = encode(tuningError{Code: "claimed_too_often", Message: message})
+		j.Errors = encode(tuningError{Code: code, Message: message})
 	default:
-		j.Errors = encode(failure{Code: "claimed_too_often", Message: message})
+		j.Errors = encode(failure{Code: code, Message: message})
 		j.Failed = 1
 	}
 	fx := Effects{Events: []EventType{j.end(Failed, now)}, Hush: true}
@@ -233,11 +237,16 @@ func (r *Runner) resting() bool {
 // Abandon interrupts all work: it is others' by now.
 func (r *Runner) Abandon() { r.inFlight.interruptAll() }
 
-// insist tries until it worked, or until it is settled otherwise.
+// insist tries until it worked, or until it is settled otherwise: also by an error that every try would meet. What is not
+// kept then is the caller's concern, if the row it was for is still there.
 func (r *Runner) insist(ctx context.Context, f func() error) {
 	for {
 		err := f()
 		if err == nil || errors.Is(err, ErrStale) || ctx.Err() != nil {
+			return
+		}
+		if lasting(err) {
+			r.Log.Error("an outcome can never be kept; it is given up", "err", err)
 			return
 		}
 		r.Log.Error("cannot keep an outcome; trying again in a second", "err", err)
@@ -248,3 +257,6 @@ func (r *Runner) insist(ctx context.Context, f func() error) {
 		}
 	}
 }
+
+// lasting tells whether an error is one that trying again does not mend: the row is gone, or cannot hold what is said.
+func lasting(err error) bool { return IsCode(err, CodeNotFound) || IsCode(err, CodeValue) }

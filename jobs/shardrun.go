@@ -203,6 +203,12 @@ func (s *shardRun) slot(ctx context.Context) (*providers.Slot, time.Time, error)
 		s.waitsFor(blockedBy(busy.Reason))
 		return nil, busy.Until, err
 	}
+	if err == nil {
+		if err = s.r.unheard(); err != nil { // it was frozen while it waited
+			slot.Release(unmade(), providers.Usage{})
+			return nil, time.Time{}, err
+		}
+	}
 	return slot, time.Time{}, err
 }
 

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/ringback/ringback/rawjson"
 )
 
 // BatchPaths are the provider paths that a batch may call.
@@ -105,6 +107,9 @@ const maxName = 256
 func checkName(param, value string) error {
 	if len(value) > maxName {
 		return Errorf(CodeValue, param, "Invalid value for '%s': it is longer than %d bytes.", param, maxName)
+	}
+	if !rawjson.Storable(value) {
+		return Errorf(CodeValue, param, "Invalid value for '%s': it must be UTF-8 without NUL.", param)
 	}
 	return nil
 }

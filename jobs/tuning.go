@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/ringback/ringback/providers"
+	"github.com/ringback/ringback/rawjson"
 )
 
 // Tuning are a fine-tuning's own facts, beside what every job has. The job's Model is the one it begins with, its
@@ -93,11 +94,11 @@ type Model struct {
 	DeletedAt Time
 }
 
-// note is an entry of our own.
+// note is an entry of our own. What it quotes, a provider's words or a client's file, may hold any character.
 func (j *Job) note(level string, now Time, format string, args ...any) TuningEvent {
 	return TuningEvent{
 		ProjectID: j.ProjectID, ID: NewID("ftevent-"), JobID: j.ID, CreatedAt: now, Level: level,
-		Message: fmt.Sprintf(format, args...), Type: "message",
+		Message: rawjson.Stored(fmt.Sprintf(format, args...)), Type: "message",
 	}
 }
 

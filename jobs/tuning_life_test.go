@@ -12,6 +12,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/ringback/ringback/jobs"
+	"github.com/ringback/ringback/rawjson"
 )
 
 func TestAFineTuningsLife(t *testing.T) {
@@ -447,6 +448,31 @@ func TestATrainingThatFails(t *testing.T) {
 	require.Equal(t, gjson.Null, why.Get("param").Type)
 	require.EqualValues(t, 4, failed.Completed)
 	require.Equal(t, []string{"fine_tuning.job.created", "fine_tuning.job.running", "fine_tuning.job.failed"}, s.fired(ref))
+}
+
+// TestOddTextsInALog are kept without what no database keeps, be they of a client's file or of the provider.
+func TestOddTextsInALog(t *testing.T) {
+	t.Parallel()
+	s := newSchool(t)
+	odd := s.end(s.tuning("", func(n *jobs.NewTuning) {
+		n.TrainingFileID = s.examples(lessons(12) + `{"messages":[{"role":"a\u0000b","content":"x"}]}` + "\n")
+	}))
+	s.meddle(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPost || r.URL.Path != "/v1/fine_tuning/jobs" {
+			return false
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprint(w, `{"error":{"message":"not \u0000so"}}`)
+		return true
+	})
+	refused := s.end(s.tuning(""))
+	said := append(s.log(odd.Ref()), s.log(refused.Ref())...)
+	for _, entry := range said {
+		require.True(t, rawjson.Storable(entry), "%q", entry)
+	}
+	t.Log(strings.Join(said, "\n"))
+	require.Contains(t, said, "error The job failed: not so")
 }
 
 // While the provider is down a fine-tuning waits, and says so; then it goes on where it was.

@@ -32,7 +32,7 @@ func (s *Service) assemble(ctx context.Context, u *Upload, ids []string, sum []b
 		err = fmt.Errorf("jobs: the parts of %s have %d bytes in the file store, and %d in their rows", u.ID, sp.Bytes, u.Bytes)
 	}
 	if err != nil {
-		return nil, errors.Join(err, s.Discard(ctx, sp))
+		return nil, undo(ctx, s.Blobs, err, sp.Blob)
 	}
 	return &f, nil
 }
@@ -56,7 +56,7 @@ func (s *Service) join(ctx context.Context, parts []UploadPart, sum []byte) (_ *
 	}
 	if got := digest.Sum(nil); sum != nil && !bytes.Equal(got, sum) {
 		err := Errorf(CodeValue, "md5", "The parts in this order have the MD5 %x, not %x as 'md5' says. Check the order of 'part_ids', and send what arrived damaged again.", got, sum)
-		return nil, errors.Join(err, s.Discard(ctx, sp))
+		return nil, undo(ctx, s.Blobs, err, sp.Blob)
 	}
 	return sp, nil
 }

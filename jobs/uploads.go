@@ -106,7 +106,8 @@ func (s *Service) SpoolPart(ctx context.Context, r io.Reader) (*Spooled, error) 
 	return sp, nil
 }
 
-// AddPart makes spooled bytes a part of a pending upload. On an error, *Replay too, the bytes are gone.
+// AddPart makes spooled bytes a part of a pending upload. On an error, *Replay too, the bytes are gone, unless it
+// leaves open whether the part stands.
 func (s *Service) AddPart(ctx context.Context, ref Ref, sp *Spooled, idem *Idempotency) (UploadPart, error) {
 	p := UploadPart{ProjectID: ref.ProjectID, ID: NewID("part_"), UploadID: ref.ID, Bytes: sp.Bytes, Blob: sp.Blob, CreatedAt: s.now()}
 	var err error
@@ -118,7 +119,7 @@ func (s *Service) AddPart(ctx context.Context, ref Ref, sp *Spooled, idem *Idemp
 		})
 	}
 	if err != nil {
-		return UploadPart{}, errors.Join(err, s.Discard(ctx, sp))
+		return UploadPart{}, undo(ctx, s.Blobs, err, sp.Blob)
 	}
 	return p, nil
 }
@@ -200,7 +201,7 @@ func (s *Service) endUpload(ctx context.Context, n UploadEnd, f *File) (UploadSn
 		return u.complete(n.PartIDs, f, s.now())
 	})
 	if f != nil && (err != nil || after.FileID != f.ID) {
-		_ = s.Blobs.Remove(context.WithoutCancel(ctx), f.Blob) // what stays has no row: the janitor takes it
+		_ = undo(ctx, s.Blobs, err, f.Blob) // what stays has no row: the janitor takes it
 	}
 	if err == nil {
 		s.dropParts(ctx, n.Ref)

@@ -35,16 +35,26 @@ type index struct {
 	errs   []LineError
 }
 
-// validate looks at a batch's input once, and moves it to in_progress or failed.
+// validate looks at a batch's input once, and moves it to in_progress or failed. A look that fails for a reason of our own is
+// made again, until the batch's time is over.
 func (r *Runner) validate(ctx context.Context, j Job) error {
 	ix, err := r.index(ctx, j)
 	if err == nil && len(ix.errs) == 0 && j.RetryOf != "" {
 		ix.copied, err = r.takeOver(ctx, j)
 	}
-	if err != nil {
+	if err != nil && (ctx.Err() != nil || At(r.Now()) < j.ExpiresAt) {
 		return err
 	}
+	if err != nil {
+		r.Log.Error("a batch's input could not be read in its completion window; the batch has failed", "job", j.ID, "err", err)
+		ix = &index{errs: []LineError{unread}}
+	}
 	return r.move(ctx, j, func(now *Job) (Effects, error) { return now.validated(ix, At(r.Now())) })
+}
+
+// unread is why a batch failed whose input was not read in its time.
+var unread = LineError{
+	Code: "batch_expired", Message: "The input file could not be read before the completion window ended; no request was run. Create the batch again.",
 }
 
 // validated starts the batch, or fails it with the reasons.
@@ -240,6 +250,10 @@ func (s *scan) body(body gjson.Result, number int64) {
 	}
 	if len(model.String()) > maxName {
 		s.fail(number, "invalid_value", "body.model", "Invalid value for 'model': it is longer than %d bytes.", maxName)
+		return
+	}
+	if !rawjson.Storable(model.String()) {
+		s.fail(number, "invalid_value", "body.model", "Invalid value for 'model': it must be UTF-8 without NUL.")
 		return
 	}
 	if p, ok := required[s.job.Path]; ok && !body.Get(p[0]).Exists() {

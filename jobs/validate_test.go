@@ -1,7 +1,9 @@
 package jobs_test
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +46,7 @@ func TestJ6BatchInput(t *testing.T) {
 		{"wrong method", request(1) + "\n" + line("POST", "GET"), []string{"invalid_value method 2"}},
 		{"body is no object", request(1) + "\n" + `{"custom_id":"r2","method":"POST","url":"/v1/chat/completions","body":"x"}`, []string{"invalid_type body 2"}},
 		{"missing model", request(1) + "\n" + line(`"model":"m1",`, ""), []string{"invalid_request body.model 2"}},
+		{"a model that no database keeps", request(1) + "\n" + line("m1", `m1\u0000`), []string{"invalid_value body.model 2"}},
 		{"missing messages", request(1) + "\n" + line(`"messages"`, `"massages"`), []string{"invalid_request body.messages 2"}},
 		{"unknown model", strings.ReplaceAll(requests(1), "m1", "x1"), []string{"model_not_found body.model 1"}},
 		{"two models", request(1) + "\n" + line("m1", "m2"), []string{"mismatched_model body.model 2"}},
@@ -140,6 +143,43 @@ func TestUnknownInputFailsLater(t *testing.T) {
 	failed := x.settle(s.Ref())
 	require.Equal(t, jobs.Failed, failed.Status)
 	require.Equal(t, []string{"invalid_request file_id 0"}, reasons(failed))
+}
+
+// unreadable is a file store whose bytes cannot be read now.
+type unreadable struct{ jobs.Blobs }
+
+func (unreadable) Open(context.Context, string, int64) (io.ReadCloser, error) {
+	return nil, jobs.Errorf(jobs.CodeUnavailable, "", "The file store is away.")
+}
+
+// TestABatchThatIsNeverReadEnds with its completion window, and says why.
+func TestABatchThatIsNeverReadEnds(t *testing.T) {
+	t.Parallel()
+	x := newExchange(t)
+	x.runner.Blobs = unreadable{x.files}
+	ref := x.batch(requests(1))
+	for range 3 {
+		x.later(7 * time.Hour)
+		require.Equal(t, 1, x.sweep())
+		require.Equal(t, jobs.Validating, x.job(ref).Status)
+	}
+	x.later(4 * time.Hour)
+	failed := x.settle(ref)
+	require.Equal(t, jobs.Failed, failed.Status)
+	require.Equal(t, []string{"batch_expired - 0"}, reasons(failed))
+	require.Equal(t, []string{"batch.created", "batch.failed"}, x.events(ref))
+	require.Zero(t, x.calls.Load())
+}
+
+// TestABatchThatIsReadLateExpires: its error file names the requests that were not run.
+func TestABatchThatIsReadLateExpires(t *testing.T) {
+	t.Parallel()
+	x := newExchange(t)
+	ref := x.batch(requests(2))
+	x.later(25 * time.Hour)
+	expired := x.settle(ref)
+	require.Equal(t, jobs.Expired, expired.Status)
+	require.Equal(t, []string{"r1 batch_expired", "r2 batch_expired"}, x.ids(expired.ErrorFileID))
 }
 
 func TestCompletionWindow(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"net/http"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ringback/ringback/rawjson"
 )
 
 // Bounds of what is taken over of a fine-tuning, in bytes. They are far above what
@@ -31,6 +33,9 @@ type safeFields struct {
 func (p *Provider) safe(object gjson.Result) *safeFields {
 	return &safeFields{fields: fields{object: object}, p: p}
 }
+
+// text is one that every database keeps. What is taken out of it may have hidden a key.
+func (f *safeFields) text(name string) string { return rawjson.Stored(f.fields.text(name)) }
 
 // prose is a text for people; what is too long ends early.
 func (f *safeFields) prose(name string) string {

@@ -142,6 +142,9 @@ func (k *link) demand(now time.Time) int {
 		return 0
 	}
 	waiting := k.limiter.line.waiting
+	if waiting > 0 { // a batch's lines come one by one: as many again may follow
+		waiting = max(waiting, k.limiter.inFlight)
+	}
 	if k.asked {
 		waiting = max(waiting, 1)
 	}

@@ -123,7 +123,7 @@ func TestNoCallStartsAboveTheShare(t *testing.T) {
 		require.ErrorAs(t, err, &busy)
 		require.Equal(t, AllSlotsTaken, busy.Reason)
 		require.InDelta(t, 20, o.count()-asked, 3) // ten times a second while something is wanting
-		require.Equal(t, 4, o.all()[asked+1].Want)
+		require.Equal(t, 6, o.all()[asked+1].Want) // who waits may be the first of a batch's lines
 
 		o.rule(leaving(1)) // the others want theirs
 		time.Sleep(shareCalm)

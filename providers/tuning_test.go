@@ -90,6 +90,24 @@ func TestNoTextOfAFineTuningRepeatsTheKey(t *testing.T) {
 	}
 }
 
+// TestWhatNoDatabaseKeepsIsLeftOut of what a provider says, and hides no key from the look for it.
+func TestWhatNoDatabaseKeepsIsLeftOut(t *testing.T) {
+	t.Parallel()
+	list := `{"data":[{"id":"e","level":"in\u0000fo","message":"\u0000loss\u0000","type":"\u0000","step_number":1,"fine_tuned_model_checkpoint":"m\u0000"},
+		{"id":"f\u0000","message":"no ID"},{"id":"g","level":"sk-test-\u00000123456789","message":"sk-test-\u00000123456789"}]}`
+	p := upstream(t, answer(200, jsonType, list))
+	events, err := p.TuningEvents(t.Context(), "a", "")
+	require.NoError(t, err)
+	require.Equal(t, []TuningEvent{{ID: "g", Message: leftOut}, {ID: "e", Level: "info", Message: "loss"}}, events)
+	checkpoints, err := p.TuningCheckpoints(t.Context(), "a")
+	require.NoError(t, err)
+	require.Equal(t, []TuningCheckpoint{{ID: "g"}, {ID: "e", Step: 1}}, checkpoints)
+	p = upstream(t, answer(200, jsonType, `{"id":"a","status":"failed","error":{"code":"c\u0000","message":"m\u0000n","param":"\u0000p"}}`))
+	got, err := p.Tuning(t.Context(), "a")
+	require.NoError(t, err)
+	require.Equal(t, Tuning{ID: "a", Status: "failed", ErrorCode: "c", ErrorMessage: "mn", ErrorParam: "p"}, got)
+}
+
 func TestWhatAProviderSaysIsBounded(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("ü", 10_000)

@@ -2,9 +2,12 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"io"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -170,6 +173,57 @@ func TestClaimsWhoseAnswerIsLost(t *testing.T) {
 				n, err = claim()
 				require.NoError(t, err, what)
 				require.Equal(t, 1, n, "%s is free", what)
+			}
+		})
+	}
+}
+
+// cutMoves cuts the connection on which the next move of a job commits.
+type cutMoves struct {
+	*Store
+	cut func()
+}
+
+func (c *cutMoves) Move(ctx context.Context, ref jobs.Ref, move func(*jobs.Job) (jobs.Effects, error)) (jobs.Snapshot, jobs.Woken, error) {
+	if cut := c.cut; cut != nil {
+		c.cut = nil
+		cut()
+	}
+	return c.Store.Move(ctx, ref, move)
+}
+
+// TestBytesOfACommitWhoseAnswerIsLost stay: the row that names them may stand.
+func TestBytesOfACommitWhoseAnswerIsLost(t *testing.T) {
+	t.Parallel()
+	for name, cut := range map[string]func(*cutter){
+		"it did not arrive": func(c *cutter) { c.before.Store(true) }, "it stood": func(c *cutter) { c.after.Store(true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, dsn := cutBetween(t, newDatabase(t))
+			w := worldOver(t, openWith(t, func(o *Options) { o.DSN = dsn }))
+			service, runner := w.atWork()
+			batch := running(t, w.Store)
+			must(w.RecordLines(t.Context(), []jobs.Line{line(batch, 1, true, "{}"), line(batch, 2, true, "{}"), line(batch, 3, true, "{}"), line(batch, 4, true, "{}")}))(t)
+			runner.Store = &cutMoves{w.Store, func() { cut(c) }}
+			for range 2 {
+				w.pass(10 * time.Second)
+				runner.WorkJobs(t.Context(), []string{batch.String()})
+			}
+			ended := must(w.Job(t.Context(), batch))(t)
+			require.Equal(t, jobs.Completed, ended.Status)
+			sp := must(service.Spool(t.Context(), strings.NewReader("{}\n{}\n{}\n{}\n")))(t)
+			cut(c)
+			_, err := service.KeepFile(t.Context(), sp, jobs.NewFile{ProjectID: "default", Filename: "a.txt", Purpose: "user_data"})
+			require.ErrorIs(t, err, jobs.ErrUnknown)
+			page, _, err := w.Files(t.Context(), jobs.FileQuery{ProjectID: "default", Limit: 10})
+			require.NoError(t, err)
+			require.Contains(t, []int{1, 2}, len(page))
+			for _, f := range page {
+				_, content, err := service.FileContent(t.Context(), host(f.ID))
+				require.NoError(t, err, f.Filename)
+				require.Equal(t, "{}\n{}\n{}\n{}\n", string(must(io.ReadAll(content))(t)))
+				require.NoError(t, content.Close())
 			}
 		})
 	}

@@ -15,7 +15,8 @@ func (s *Store) JobDeliveries(ctx context.Context, job jobs.Ref) ([]callbacks.De
 		return nil, nil, err
 	}
 	var deliveries []callbacks.Delivery
-	if err := byJob(s.read(ctx), job).Order("created_at, id").Limit(pageRows).Find(&deliveries).Error; err != nil {
+	order := createdAt(callbacks.DeliveryFilter{JobID: job.ID}) + ", id"
+	if err := byJob(s.read(ctx), job).Order(order).Limit(pageRows).Find(&deliveries).Error; err != nil {
 		return nil, nil, err
 	}
 	if err := holdings(s.read(ctx), deliveries); err != nil {

@@ -63,6 +63,9 @@ func some(db *gorm.DB, table, which string) string {
 // writer, which needs no locks.
 func locked(tx *gorm.DB) *gorm.DB { return tx.Clauses(clause.Locking{Strength: "UPDATE"}) }
 
+// keeping has a transaction read rows that shall still be there when it ends: others may change them, but not remove them.
+func keeping(tx *gorm.DB) *gorm.DB { return tx.Clauses(clause.Locking{Strength: "KEY SHARE"}) }
+
 // exec runs a statement on GORM's connection, as all do that come once for each line or callback: at this rate the query
 // builder would cost more than the query.
 func exec(tx *gorm.DB, query string, args ...any) error {

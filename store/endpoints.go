@@ -57,9 +57,14 @@ func (s *Store) CreateEndpoint(ctx context.Context, r callbacks.Registered, idem
 // mostEndpoints bounds a project's endpoints: each event is held against all of them.
 const mostEndpoints = 500
 
-func roomForOne(tx *gorm.DB, project string) error {
+// roomForOne has the project's row for itself until the endpoint is made: of many that come at once each counts those before.
+func roomForOne(tx *gorm.DB, id string) error {
+	var held []string
+	if err := locked(tx).Model(&project{}).Where("project_id = ?", id).Pluck("project_id", &held).Error; err != nil {
+		return err
+	}
 	var n int64
-	err := tx.Model(&callbacks.Endpoint{}).Where("project_id = ? AND deleted_at = 0", project).Count(&n).Error
+	err := tx.Model(&callbacks.Endpoint{}).Where("project_id = ? AND deleted_at = 0", id).Count(&n).Error
 	if err == nil && n >= mostEndpoints {
 		return jobs.Errorf(jobs.CodeConflict, "", "There are %d webhook endpoints, the most that a project may have. Delete one that is not needed, or name receivers on the submissions.", n)
 	}

@@ -355,6 +355,7 @@ func TestWorkGoesOnAfterAMove(t *testing.T) {
 			require.Greater(t, must(next(t, target))(t), last)
 
 			if target.Shared() {
+				must(target.Beat(t.Context(), "own_new"))(t)
 				require.True(t, must(target.TakeOver(t.Context(), "own_new"))(t))
 			} else {
 				require.NoError(t, target.FreeOthers(t.Context(), "own_new"))

@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"github.com/ringback/ringback/jobs"
 )
@@ -73,8 +75,38 @@ func (s *Store) Files(ctx context.Context, q jobs.FileQuery) ([]jobs.File, bool,
 const readersOf = `SELECT (SELECT count(*) FROM jobs WHERE project_id = ? AND input_file_id = ? AND ended_at = 0) +
 	(SELECT count(*) FROM jobs WHERE project_id = ? AND validation_file_id = ? AND ended_at = 0 AND validation_file_id <> '')`
 
-// DeleteFile hides a file. The blob is given back for removal unless an unfinished job reads it; the janitor takes
-// those later.
+// readsFiles has the files that a new job reads stand as they are until it is committed: who deletes one of them then finds
+// the job. One that is deleted by now is refused, but for a batch's: that fails with its input.
+func readsFiles(tx *gorm.DB, n *jobs.NewJob) error {
+	var ids []string
+	for _, id := range []string{n.Job.InputFileID, n.Job.ValidationFileID} {
+		if id != "" && (n.File == nil || id != n.File.ID) {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	var files []jobs.File
+	err := standing(tx).Select("id, deleted_at").Where("project_id = ? AND id IN ?", n.Job.ProjectID, ids).Order("id").Find(&files).Error
+	if err != nil || n.Job.Kind == jobs.KindBatch {
+		return err
+	}
+	for _, id := range ids {
+		if !slices.ContainsFunc(files, func(f jobs.File) bool { return f.ID == id && f.DeletedAt == 0 }) {
+			return jobs.NotFound("No such File object: %s", id)
+		}
+	}
+	return nil
+}
+
+// standing has a transaction read rows that nobody shall change before it ends; others may read them so at the same time.
+func standing(tx *gorm.DB) *gorm.DB {
+	return tx.Clauses(clause.Locking{Strength: clause.LockingStrengthShare})
+}
+
+// DeleteFile hides a file. The blob is given back for removal unless an unfinished job reads it, also one that is just being
+// created; the janitor takes those later.
 func (s *Store) DeleteFile(ctx context.Context, ref jobs.Ref, now jobs.Time) (blob string, err error) {
 	err = s.write(ctx, func(tx *gorm.DB) error {
 		blob = ""

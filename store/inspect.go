@@ -141,7 +141,7 @@ func inspectPostgres(ctx context.Context, o Options) (i Inspection, err error) {
 }
 
 func countOwners(ctx context.Context, db *sql.DB, n *int) error {
-	return db.QueryRowContext(ctx, "SELECT count(*) FROM owners WHERE beat_at > "+dbNow+" - 15000").Scan(n)
+	return db.QueryRowContext(ctx, "SELECT count(*) FROM owners WHERE beat_at > "+dbNow+" - $1", Lease.Milliseconds()).Scan(n)
 }
 
 // Migrate brings the schema up to date, and does nothing else; serve does it too. It gives the version before and after.

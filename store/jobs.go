@@ -36,6 +36,9 @@ func (s *Store) CreateJob(ctx context.Context, n jobs.NewJob) (woken jobs.Woken,
 		if err := readsRetried(tx, &n.Job); err != nil {
 			return err
 		}
+		if err := readsFiles(tx, &n); err != nil {
+			return err
+		}
 		if err := s.createWebhook(tx, n.Job.Ref(), n.Webhook); err != nil {
 			return err
 		}
@@ -103,10 +106,7 @@ func (s *Store) Jobs(ctx context.Context, q jobs.JobQuery) ([]jobs.Job, bool, er
 	if q.Kind != "" {
 		db = db.Where("kind = ?", q.Kind)
 	}
-	if q.Status != "" {
-		db = db.Where("status = ?", q.Status)
-	}
-	db = withMetadata(db, q)
+	db = withMetadata(withStatus(db, q.Status), q)
 	if q.After != "" {
 		after, err := takeJob(s.read(ctx), jobs.Ref{ProjectID: q.ProjectID, ID: q.After})
 		if err != nil {
@@ -120,6 +120,20 @@ func (s *Store) Jobs(ctx context.Context, q jobs.JobQuery) ([]jobs.Job, bool, er
 		return page[:q.Limit], true, err
 	}
 	return page, false, err
+}
+
+// withStatus picks jobs by their state. The conditions of the partial indexes stand in it as the indexes have them: those that
+// go on, or that ended otherwise than well, are few among many.
+func withStatus(db *gorm.DB, status jobs.Status) *gorm.DB {
+	switch {
+	case status == "":
+		return db
+	case !status.Terminal():
+		db = db.Where("ended_at = 0")
+	case status != jobs.Completed && status != jobs.Succeeded:
+		db = db.Where("ended_at > 0 AND status NOT IN ('completed', 'succeeded')")
+	}
+	return db.Where("status = ?", status)
 }
 
 // withMetadata picks jobs by what their clients noted on them.

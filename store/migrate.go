@@ -6,6 +6,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -27,13 +28,32 @@ func newest(dialect goose.Dialect) (int64, error) {
 	return goose.NumericComponent(names[len(names)-1]) // Glob sorts
 }
 
-// migratePostgres does it under a lock that all processes respect: the others wait, and find nothing left to do.
+// migratePostgres does it under a lock that all processes respect: the others wait, and find nothing left to do. The lock
+// belongs to a connection, which a proxy may not keep for one client: where nothing is to be done it is not taken.
 func migratePostgres(ctx context.Context, db *sql.DB, place string) error {
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 600)) // seconds between two looks, and looks
+	if done, err := upToDate(ctx, db); err != nil || done {
+		return err
+	}
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, uint64(migrateMost/time.Second))) // seconds between two looks, and looks
 	if err != nil {
 		return err
 	}
 	return migrate(ctx, goose.DialectPostgres, db, place, goose.WithSessionLocker(locker))
+}
+
+// upToDate tells whether a PostgreSQL database stands where this program's migrations lead to.
+func upToDate(ctx context.Context, db *sql.DB) (bool, error) {
+	target, err := newest(goose.DialectPostgres)
+	if err != nil {
+		return false, err
+	}
+	var fresh bool
+	if err := db.QueryRowContext(ctx, "SELECT to_regclass('goose_db_version') IS NULL").Scan(&fresh); err != nil || fresh {
+		return false, err
+	}
+	var stands int64
+	err = db.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM goose_db_version").Scan(&stands)
+	return stands == target, err
 }
 
 // migrate brings the schema up to date. A migration that has landed is never changed; a new one is added. A database that

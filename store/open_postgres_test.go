@@ -2,11 +2,14 @@ package store
 
 import (
 	"bytes"
+	"context"
+	"database/sql"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/pressly/goose/v3/lock"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ringback/ringback/callbacks/signature"
@@ -106,4 +109,63 @@ func TestOpenPostgresRefuses(t *testing.T) {
 			require.NotContains(t, err.Error(), "canary")
 		})
 	}
+}
+
+// TestMigrationsHaveTheirTime, whatever the DSN bounds the statements and the locks of others to.
+func TestMigrationsHaveTheirTime(t *testing.T) {
+	t.Parallel()
+	for _, bound := range []string{"statement_timeout", "lock_timeout"} {
+		t.Run(bound, func(t *testing.T) {
+			t.Parallel()
+			server := must(shared.start())(t)
+			dsn := must(server.NewDatabase())(t)
+			t.Cleanup(func() { require.NoError(t, server.DropDatabase(dsn)) })
+			db := must(sql.Open("pgx", dsn))(t)
+			t.Cleanup(func() { require.NoError(t, db.Close()) })
+			held := must(db.Conn(t.Context()))(t)
+			t.Cleanup(func() { require.NoError(t, held.Close()) })
+			for _, statement := range []string{
+				"CREATE FUNCTION waits() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(7); END $$",
+				"CREATE EVENT TRIGGER waits ON ddl_command_start WHEN TAG IN ('CREATE SEQUENCE') EXECUTE FUNCTION waits()",
+				"SELECT pg_advisory_lock(7)",
+			} {
+				_, err := held.ExecContext(t.Context(), statement)
+				require.NoError(t, err)
+			}
+			opened := make(chan error, 1)
+			go func() {
+				s, err := Open(context.Background(), Options{DSN: dsn + "&" + bound + "=100", Key: testKey, Now: time.Now})
+				if err == nil {
+					err = s.Close()
+				}
+				opened <- err
+			}()
+			require.Eventually(t, func() bool {
+				var waits bool
+				require.NoError(t, db.QueryRow(`SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
+					AND wait_event_type = 'Lock' AND now() - query_start > '300 ms')`).Scan(&waits))
+				return waits || len(opened) > 0
+			}, 30*time.Second, 5*time.Millisecond)
+			_, err := held.ExecContext(t.Context(), "SELECT pg_advisory_unlock(7)")
+			require.NoError(t, err)
+			require.NoError(t, <-opened)
+		})
+	}
+}
+
+// TestAStartTakesNoLockWhereNothingIsToBeDone: a proxy may keep no connection for one client.
+func TestAStartTakesNoLockWhereNothingIsToBeDone(t *testing.T) {
+	t.Parallel()
+	w := worldOver(t, openPostgresStore(t))
+	held := must(w.Store.reading.Conn(t.Context()))(t)
+	defer held.Close()
+	_, err := held.ExecContext(t.Context(), "SELECT pg_advisory_lock($1)", lock.DefaultLockID)
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	s, err := Open(ctx, w.options)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	_, err = held.ExecContext(t.Context(), "SELECT pg_advisory_unlock($1)", lock.DefaultLockID)
+	require.NoError(t, err)
 }

@@ -158,7 +158,11 @@ func TestBacklogCostsNothing(t *testing.T) {
 				do()
 				least = min(least, time.Since(start))
 			}
-			require.Less(t, least, 10*nothing+25*time.Millisecond, what)
+			slack := 25 * time.Millisecond
+			if w.Shared() { // each statement goes to another process, and back
+				slack *= 4
+			}
+			require.Less(t, least, 10*nothing+slack, what)
 		}
 		quick("a claim behind the backlog", func() { require.Len(t, w.claim(dead), 64) })
 		quick("a claim of one, at a shut gate", func() {

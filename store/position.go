@@ -14,28 +14,41 @@ import (
 // had, so one that a reader can see is never followed by a lower one.
 const numberEvents = `UPDATE events SET position = given.position FROM (
 	SELECT kept, base + row_number() OVER (ORDER BY kept) - 1 AS position
-	FROM (SELECT kept FROM events WHERE position = 0 ORDER BY kept LIMIT 1000) AS fresh, (SELECT nextval('event_positions') AS base) AS room
+	FROM (SELECT kept FROM events WHERE position = 0 ORDER BY kept LIMIT ?) AS fresh, (SELECT nextval('event_positions') AS base) AS room
 ) AS given WHERE events.kept = given.kept`
 
 // eventLock is the advisory lock under which positions are given; any number that nobody else takes.
 const eventLock = 0x72696e67 // "ring"
 
-// number gives positions to the events that have none yet.
+// numberedAtOnce is how many a slice has at most: by so many the sequence event_positions goes on.
+const numberedAtOnce = 1000
+
+// number gives positions to the events that had none when it was called. A slice that is not full has had all of them: it does
+// not go on for those that come meanwhile, of which there may be some for ever.
 func (s *Store) number(ctx context.Context) error {
-	for s.Shared() {
+	if !s.Shared() {
+		return nil
+	}
+	for {
 		var fresh bool
 		if err := s.read(ctx).Raw("SELECT EXISTS (SELECT 1 FROM events WHERE position = 0)").Scan(&fresh).Error; err != nil || !fresh {
 			return kept(err)
 		}
-		err := s.write(ctx, func(tx *gorm.DB) error {
-			if err := tx.Exec("SELECT pg_advisory_xact_lock(?)", eventLock).Error; err != nil {
-				return err
-			}
-			return tx.Exec(numberEvents).Error // a statement of its own: it sees what committed before the lock was had
-		})
-		if err != nil {
+		n, err := s.numberSlice(ctx)
+		if err != nil || n < numberedAtOnce {
 			return err
 		}
 	}
-	return nil
+}
+
+func (s *Store) numberSlice(ctx context.Context) (n int64, err error) {
+	err = s.write(ctx, func(tx *gorm.DB) error {
+		if err := tx.Exec("SELECT pg_advisory_xact_lock(?)", eventLock).Error; err != nil {
+			return err
+		}
+		r := tx.Exec(numberEvents, numberedAtOnce) // a statement of its own: it sees what committed before the lock was had
+		n = r.RowsAffected
+		return r.Error
+	})
+	return n, err
 }

@@ -48,7 +48,7 @@ func (s *Store) openPostgres(ctx context.Context) (err error) {
 	}
 	config.RuntimeParams["statement_timeout"] = fmt.Sprint(statementMost.Milliseconds())
 	config.RuntimeParams["idle_in_transaction_session_timeout"] = fmt.Sprint(idleMost.Milliseconds())
-	s.reading = stdlib.OpenDB(*config)
+	s.reading = stdlib.OpenDB(*config, stdlib.OptionResetSession(s.plans.renew))
 	most := s.options.Connections
 	if most == 0 {
 		most = defaultConnections
@@ -60,18 +60,22 @@ func (s *Store) openPostgres(ctx context.Context) (err error) {
 	s.beats.SetMaxOpenConns(2)
 	told := settings() // and pgx keeps statements prepared
 	told.TranslateError = true
-	if s.reads, err = gorm.Open(telling{postgres.New(postgres.Config{Conn: pool{s.reading}})}, told); err != nil {
+	if s.reads, err = gorm.Open(telling{postgres.New(postgres.Config{Conn: pool{s.reading, &s.plans}})}, told); err != nil {
 		return err
 	}
-	s.writer = &transactions{pool: s.reading, db: s.reads, meter: &s.options.Meter}
+	s.writer = &transactions{pool: s.reading, db: s.reads, plans: &s.plans, meter: &s.options.Meter}
 	return nil
 }
 
-// migrateOver uses a connection of its own, whose statements may take long.
+// migrateOver uses a connection of its own, whose statements may take long and wait long, whatever the DSN or the server says
+// of others.
 func migrateOver(ctx context.Context, config *pgx.ConnConfig) error {
 	ctx, cancel := context.WithTimeout(ctx, migrateMost)
 	defer cancel()
-	db := stdlib.OpenDB(*config)
+	patient := config.Copy()
+	patient.RuntimeParams["statement_timeout"] = "0"
+	patient.RuntimeParams["lock_timeout"] = "0"
+	db := stdlib.OpenDB(*patient)
 	defer db.Close()
 	return migratePostgres(ctx, db, "the database "+config.Database)
 }
@@ -99,7 +103,10 @@ type telling struct{ gorm.Dialector }
 func (telling) Translate(err error) error { return kept(err) }
 
 // pool bounds the time of each statement, also where the server does not answer at all.
-type pool struct{ *sql.DB }
+type pool struct {
+	*sql.DB
+	plans *plans
+}
 
 // ExecContext is bounded; a query is by its caller's context and the server's statement_timeout, since its rows are read later.
 func (p pool) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
@@ -108,12 +115,25 @@ func (p pool) ExecContext(ctx context.Context, query string, args ...any) (sql.R
 	return p.DB.ExecContext(ctx, query, args...)
 }
 
+// QueryContext runs a query again that was prepared for tables as they were.
+func (p pool) QueryContext(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
+	for range staleTries {
+		rows, err = p.DB.QueryContext(ctx, query, args...)
+		if !p.plans.outdated(err) {
+			break
+		}
+	}
+	return rows, err
+}
+
 // transactions runs each operation in a transaction of its own; PostgreSQL commits many at once by itself.
 //
-// Two that wait for each other, or write the same key at the same moment, are run again: an operation can run twice.
+// Two that wait for each other, or write the same key at the same moment, are run again, and so is one whose statements were
+// prepared before the tables changed: an operation can run twice.
 type transactions struct {
 	pool  *sql.DB
 	db    *gorm.DB
+	plans *plans
 	meter *Meter
 }
 
@@ -130,7 +150,7 @@ func (t *transactions) write(ctx context.Context, do func(tx *gorm.DB) error) (e
 	began := time.Now()
 	for range transactionTries {
 		err = t.once(ctx, do)
-		again := inTheWay(err) || errors.Is(err, errNotBegun) && time.Since(began) < connectMost
+		again := t.plans.outdated(err) || inTheWay(err) || errors.Is(err, errNotBegun) && time.Since(began) < connectMost
 		if !again {
 			return err
 		}
@@ -197,7 +217,7 @@ func commit(ctx context.Context, conn *sql.Conn) error {
 
 // errUnknown says that a commit's answer was lost. Who claimed gives back what the claim may have got; all other writes can
 // be made again: they are guarded, and find what stands.
-var errUnknown = errors.New("store: whether the commit stood is not known")
+var errUnknown = fmt.Errorf("store: the answer to a commit is lost: %w", jobs.ErrUnknown)
 
 // inTheWay tells whether an operation failed for what will not be so at its next run: another one at the same moment, in a
 // deadlock or with a key that it has just written; or this process was frozen, and the server did not wait (25P03).
@@ -221,7 +241,7 @@ func postgresAway(err error) bool {
 		case "08", "53", "57", "58":
 			return true
 		}
-		return inTheWay(err) || e.Code == "25006"
+		return inTheWay(err) || stale(err) || e.Code == "25006"
 	}
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return true

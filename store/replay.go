@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"gorm.io/gorm"
 
@@ -20,7 +21,7 @@ func (s *Store) ChangeDelivery(ctx context.Context, ref jobs.Ref, change func(*c
 		if err != nil {
 			return err
 		}
-		expired, err := isGone(tx, jobs.Ref{ProjectID: d.ProjectID, ID: d.EventID})
+		expired, err := isGone(keeping(tx), jobs.Ref{ProjectID: d.ProjectID, ID: d.EventID})
 		if err != nil {
 			return err
 		}
@@ -83,13 +84,34 @@ func (s *Store) RetryDeliveries(ctx context.Context, f callbacks.DeliveryFilter,
 		if err := tx.Where("project_id = ? AND id IN ?", f.ProjectID, found).Where(sendable).Find(&rows).Error; err != nil {
 			return err
 		}
-		retried = len(rows)
-		return retry(tx, rows, now)
+		if rows, err = withEvents(tx, f.ProjectID, rows); err != nil {
+			return err
+		}
+		retried, err = retry(tx, rows, now)
+		return err
 	})
 	if len(found) == slice {
 		last = found[len(found)-1]
 	}
 	return retried, last, err
+}
+
+// withEvents gives those of a project's deliveries whose event is kept, and has it stay so until the transaction ends: see
+// dropEvents.
+func withEvents(tx *gorm.DB, project string, rows []callbacks.Delivery) (with []callbacks.Delivery, err error) {
+	ids := make([]string, len(rows))
+	for i := range rows {
+		ids[i] = rows[i].EventID
+	}
+	var events []string
+	err = keeping(tx).Model(&jobs.Event{}).Where("project_id = ? AND id IN ?", project, ids).Order("id").Pluck("id", &events).Error
+	slices.Sort(events) // the database may order them otherwise
+	for i := range rows {
+		if _, is := slices.BinarySearch(events, rows[i].EventID); is {
+			with = append(with, rows[i])
+		}
+	}
+	return with, err
 }
 
 // retriable finds what matches beside the writer: a filter may have to look at many rows for few.
@@ -110,19 +132,21 @@ const retryDeliveries = `UPDATE deliveries SET tries = CASE WHEN state = 'waitin
 	claims = CASE WHEN state = 'waiting' THEN claims ELSE 0 END, state = 'waiting', reason = '', manual = TRUE, ended_at = 0, due_at = ?
 	WHERE project_id = ? AND id IN ? AND state <> 'sending'`
 
-// retry does to many what (*callbacks.Delivery).Retry does to one.
-func retry(tx *gorm.DB, rows []callbacks.Delivery, now jobs.Time) error {
+// retry does to many what (*callbacks.Delivery).Retry does to one, and tells to how many: those that somebody has in hand now
+// are left to him. Their events must be there until the transaction ends.
+func retry(tx *gorm.DB, rows []callbacks.Delivery, now jobs.Time) (n int, err error) {
 	if len(rows) == 0 {
-		return nil
+		return 0, nil
 	}
 	due := map[jobs.Ref]jobs.Time{}
 	for i := range rows {
 		sooner(due, rows[i].GateRef(), now)
 	}
-	if err := tx.Exec(retryDeliveries, now, rows[0].ProjectID, idsOf(rows)).Error; err != nil {
-		return err
+	r := tx.Exec(retryDeliveries, now, rows[0].ProjectID, idsOf(rows))
+	if r.Error != nil {
+		return 0, r.Error
 	}
-	return wakeGates(tx, due)
+	return int(r.RowsAffected), wakeGates(tx, due)
 }
 
 // Replay makes a slice of the events that an endpoint subscribes to due there, in commit order after a position.
@@ -142,7 +166,7 @@ func (s *Store) Replay(ctx context.Context, ref jobs.Ref, q callbacks.ReplayQuer
 			return err
 		}
 		var events []jobs.Event
-		db := tx.Omit("body").Where("project_id = ? AND position > ? AND created_at >= ? AND created_at < ?", ref.ProjectID, after, q.Since, q.Until)
+		db := keeping(tx).Omit("body").Where("project_id = ? AND position > ? AND created_at >= ? AND created_at < ?", ref.ProjectID, after, q.Since, q.Until)
 		if err := db.Order("position").Limit(slice).Find(&events).Error; err != nil {
 			return err
 		}
@@ -189,11 +213,12 @@ func (s *Store) replay(tx *gorm.DB, e *callbacks.Endpoint, events []jobs.Event, 
 			again = append(again, d)
 		}
 	}
-	if err := retry(tx, again, now); err != nil {
+	n, err := retry(tx, again, now)
+	if err != nil {
 		return 0, err
 	}
 	_, err = s.createDeliveries(tx, fresh)
-	return len(again) + len(fresh), err
+	return n + len(fresh), err
 }
 
 // deliveriesTo reads an endpoint's deliveries of events, by the event's ID.
@@ -219,10 +244,10 @@ func (s *Store) ReplayEvent(ctx context.Context, ref jobs.Ref, eventID string, n
 			return err
 		}
 		var event jobs.Event
-		if err := tx.Omit("body").Where("project_id = ? AND id = ?", ref.ProjectID, eventID).Take(&event).Error; err != nil {
+		if err := keeping(tx).Omit("body").Where("project_id = ? AND id = ?", ref.ProjectID, eventID).Take(&event).Error; err != nil {
 			return found(err, jobs.Errorf(jobs.CodeValue, "event_id", "No event found with id '%s'.", eventID))
 		}
-		had, err := deliveriesTo(tx, &e, []jobs.Event{event})
+		had, err := deliveriesTo(locked(tx), &e, []jobs.Event{event})
 		if err != nil {
 			return err
 		}
@@ -237,7 +262,8 @@ func (s *Store) ReplayEvent(ctx context.Context, ref jobs.Ref, eventID string, n
 		if d.State == callbacks.Sending {
 			return jobs.Errorf(jobs.CodeConflict, "", "An attempt at this delivery is under way. Look at %s again in a moment.", d.ID)
 		}
-		return retry(tx, []callbacks.Delivery{d}, now)
+		_, err = retry(tx, []callbacks.Delivery{d}, now)
+		return err
 	})
 	return id, err
 }

@@ -207,11 +207,12 @@ func TestBulkRetryByFilter(t *testing.T) {
 					w.exec("UPDATE deliveries SET state = 'delivered', due_at = 0 WHERE event_id = ?", c)
 					w.pass(time.Hour)
 				}
-				if tt.f.ProjectID == "" {
-					tt.f.ProjectID = "default"
+				f := tt.f
+				if f.ProjectID == "" {
+					f.ProjectID = "default"
 				}
-				require.Len(t, w.all(tt.f), tt.want)
-				require.Equal(t, tt.want, must(w.calls.RetryDeliveries(t.Context(), tt.f))(t))
+				require.Len(t, w.all(f), tt.want)
+				require.Equal(t, tt.want, must(w.calls.RetryDeliveries(t.Context(), f))(t))
 				require.Equal(t, tt.want, w.count("deliveries WHERE state = 'waiting'"))
 			})
 		})

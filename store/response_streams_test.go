@@ -33,7 +33,7 @@ func uncalled(*jobs.Job) (jobs.Effects, error) {
 	return jobs.Effects{}, errors.New("it has ended already")
 }
 
-// TestDeletingALongStreamHoldsNobodyUp: a long event before 200,000 short ones, deleted while others write.
+// TestDeletingALongStreamHoldsNobodyUp: a long event before 20,000 short ones, deleted while others write.
 func TestDeletingALongStreamHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
 	onEachDepot(t, func(t *testing.T, d *depot) {
@@ -41,7 +41,7 @@ func TestDeletingALongStreamHoldsNobodyUp(t *testing.T) {
 		d.endAs(before, jobs.Completed)
 		d.endAs(ref, jobs.Completed)
 		d.tell(ref, 3, 1, 10<<20)
-		d.tell(ref, 4, 200_000, 60)
+		d.tell(ref, 4, 20_000, 60)
 		ctx, stop := context.WithCancel(t.Context())
 		var ended sync.WaitGroup
 		ended.Go(func() { d.janitor.Run(ctx) })

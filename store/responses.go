@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"gorm.io/gorm"
@@ -50,7 +49,7 @@ func (s *Store) KeepResponseEvents(ctx context.Context, held jobs.Job, events []
 // LookAtStream reads where a response stands and the next events of its stream, all of one moment: no event can come
 // between the two. The stream of one that is gone, and one that is kept no more, is CodeNotFound.
 func (s *Store) LookAtStream(ctx context.Context, ref jobs.Ref, q jobs.StreamQuery) (look jobs.StreamLook, err error) {
-	err = s.read(ctx).Transaction(func(tx *gorm.DB) error {
+	err = s.atOnce(ctx, func(tx *gorm.DB) error {
 		var stands struct {
 			Status    jobs.Status
 			StartedAt jobs.Time
@@ -68,7 +67,7 @@ func (s *Store) LookAtStream(ctx context.Context, ref jobs.Ref, q jobs.StreamQue
 			return err
 		}
 		return byJob(tx, ref).Where("n > ? AND n <= ?", q.After, until).Order("n").Find(&look.Events).Error
-	}, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	})
 	return look, err
 }
 

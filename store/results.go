@@ -14,6 +14,14 @@ const resultBytes = 1 << 20
 // Results reads outcomes in the order in which they were kept, and gives the place of the last one. That order is the
 // rows': whoever keeps some has the job's row for itself, and none of them is ever changed.
 func (s *Store) Results(ctx context.Context, q jobs.ResultQuery) (lines [][]byte, last int64, err error) {
+	if lines, last, err = s.keptLines(ctx, q); err != nil {
+		return nil, 0, err
+	}
+	return lines, last, s.stillKept(ctx, q.Job)
+}
+
+// keptLines has its connection for itself alone: who asks for a second one while rows are open waits for others who do.
+func (s *Store) keptLines(ctx context.Context, q jobs.ResultQuery) (lines [][]byte, last int64, err error) {
 	rows, err := s.read(ctx).Raw(sqlOf(s.reads).keptLines, q.Job.ProjectID, q.Job.ID, q.After, pageRows, q.Skip).Rows()
 	if err != nil {
 		return nil, 0, err
@@ -28,10 +36,7 @@ func (s *Store) Results(ctx context.Context, q jobs.ResultQuery) (lines [][]byte
 		size += len(text)
 		lines = append(lines, text)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, 0, err
-	}
-	return lines, last, s.stillKept(ctx, q.Job)
+	return lines, last, rows.Err()
 }
 
 const copyLines = `INSERT INTO lines (project_id, job_id, line, ok, text)

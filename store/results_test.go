@@ -1,7 +1,9 @@
 package store
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -142,8 +144,12 @@ func TestResultsOfALargeBatchAreFoundQuickly(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, w *world) {
 		old, other := w.running(50_000), w.running(50_000)
-		w.answer(old, 0, span(1, 50_000)...)
-		w.answer(other, 0, span(1, 50_000)...)
+		for set := range slices.Chunk(span(1, 50_000), 5_000) {
+			w.answer(old, 0, set...)
+		}
+		for set := range slices.Chunk(span(1, 50_000), 5_000) {
+			w.answer(other, 0, set...)
+		}
 		least := time.Hour
 		for range 5 {
 			start := time.Now()
@@ -171,4 +177,20 @@ func TestResultsAreFoundByTheirIndex(t *testing.T) {
 	}), "\n")
 	require.Contains(t, plan, "USING COVERING INDEX lines_line (project_id=? AND job_id=?)", plan)
 	require.NotRegexp(t, `SCAN [a-z]+(\n|$)`, plan, "a whole table is read")
+}
+
+// TestAPageOfResultsNeedsOneConnection: who holds one and asks for another waits for others who do the same.
+func TestAPageOfResultsNeedsOneConnection(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, w *world) {
+		ref := w.running(4)
+		w.answer(ref, resultBytes, span(1, 4)...) // longer than a page: rows are left
+		w.Store.reading.SetMaxOpenConns(1)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		lines, last, err := w.Results(ctx, jobs.ResultQuery{Job: ref})
+		require.NoError(t, err)
+		require.Len(t, lines, 1)
+		require.Positive(t, last)
+	})
 }

@@ -102,7 +102,7 @@ func dropDeliveries(tx *gorm.DB, project string, ids []string) (n int, err error
 func chosen(tx *gorm.DB, query, project string, ids []string, lock bool) (found []string, err error) {
 	end := ")"
 	if lock && sqlOf(tx) != &onSQLite {
-		end = ") FOR UPDATE"
+		end = ") ORDER BY id FOR UPDATE"
 	}
 	err = inSets(ids, func(set []string) error {
 		return each(tx, func(rows *sql.Rows) error {

@@ -77,10 +77,18 @@ func fitting(page []oldEvent) (n int) {
 }
 
 // dropEvents removes those of the events that no delivery needs any more, and notes the newest of them as gone.
+//
+// Who sends something again holds its event first (keeping), and finds it gone or has this wait. So the deliveries are looked
+// at after the events were had.
 func dropEvents(tx *gorm.DB, project string, page []oldEvent) (n int, err error) {
 	ids := make([]string, len(page))
 	for i := range page {
 		ids[i] = page[i].ID
+	}
+	if sqlOf(tx) != &onSQLite {
+		if _, err := chosen(tx, "SELECT id FROM events WHERE project_id = ? AND id IN", project, slices.Sorted(slices.Values(ids)), true); err != nil {
+			return 0, err
+		}
 	}
 	needed, err := chosen(tx, "SELECT event_id FROM deliveries WHERE state IN ('waiting', 'sending') AND project_id = ? AND event_id IN", project, ids, false)
 	if err != nil {

@@ -11,16 +11,16 @@ import (
 const (
 	slice      = 1000    // rows that one slice of a purge removes at most
 	sliceBytes = 4 << 20 // and bytes, where rows are long; a longer row goes alone
-	firstSlice = 32
-	leastSlice = 8
+	leastSlice = 48      // and with which it begins: fewer would not keep up with what ends
 
 	// holdSQLite is about how long a slice should hold the one writer: whoever waits behind it hardly notices. On PostgreSQL a
 	// slice holds nobody up; it is bounded so that its transaction does not keep others' dead rows from being removed.
 	holdSQLite   = 2 * time.Millisecond
-	holdPostgres = 20 * time.Millisecond
+	holdPostgres = 50 * time.Millisecond
 	// leastPause is the others' time between two slices; they have twice as much as the slice took, with its wait and its
 	// commit: the busier the database, the less is asked of it.
 	leastPause = 5 * time.Millisecond
+	mostPause  = 100 * time.Millisecond
 
 	// janitorLease is how long the one process of a fleet that cleans is not asked for again; it renews it in time.
 	janitorLease = 30 * time.Second
@@ -57,7 +57,7 @@ func (p *pace) held(took, should time.Duration) {
 }
 
 func (p *pace) pause(ctx context.Context, took time.Duration) error {
-	d := max(2*took, leastPause)
+	d := min(max(2*took, leastPause), mostPause)
 	if p.rest != nil {
 		return p.rest(ctx, d)
 	}
@@ -71,7 +71,7 @@ func (p *pace) pause(ctx context.Context, took time.Duration) error {
 
 // bySlices repeats a step until it finds nothing more: others can write in between.
 func (j *Janitor) bySlices(ctx context.Context, step func(context.Context) (int, error)) (n int, err error) {
-	j.pace.rows = firstSlice
+	j.pace.rows = leastSlice
 	defer func() { j.pace.rows = 0 }()
 	for {
 		if err := j.stillLeads(ctx); err != nil {

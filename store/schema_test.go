@@ -20,7 +20,7 @@ func TestSchemasAreTheSame(t *testing.T) {
 		"COLUMN events.position bigint not null", "COLUMN tuning_events.position bigint not null",
 		"COLUMN events.kept bigint not null", "COLUMN lines.kept bigint not null",
 		"COLUMN leases.name text not null", "COLUMN leases.owner text not null", "COLUMN leases.until_at bigint not null",
-		"COLUMN owners.id text not null", "COLUMN owners.started_at bigint not null", "COLUMN owners.beat_at bigint not null",
+		"COLUMN owners.id text not null", "COLUMN owners.life bigint not null", "COLUMN owners.started_at bigint not null", "COLUMN owners.beat_at bigint not null",
 		"INDEX events_unnumbered ON events (kept) WHERE position = 0", "INDEX lines_kept ON lines (project_id, job_id, kept)",
 		"UNIQUE events (kept)", "UNIQUE leases (name)", "UNIQUE owners (id)",
 	}
@@ -61,13 +61,15 @@ var (
 	// spelling is what the two write differently.
 	spelling = strings.NewReplacer("public.", "", " USING btree", "", "CREATE ", "", "::text", "", "blob", "bytes", "bytea", "bytes",
 		" integer", " bigint", " boolean", " bigint", "\"", "", "IF NOT EXISTS ", "")
-	spaces = regexp.MustCompile(`\s+`)
-	listed = regexp.MustCompile(`\(?(\w+) = ANY \(\(?ARRAY\[([^\]]*)\]\)?(?:\[\])?\)\)?`)
+	spaces   = regexp.MustCompile(`\s+`)
+	unlisted = regexp.MustCompile(`\(?(\w+) <> ALL \(\(?ARRAY\[([^\]]*)\]\)?(?:\[\])?\)\)?`)
+	listed   = regexp.MustCompile(`\(?(\w+) = ANY \(\(?ARRAY\[([^\]]*)\]\)?(?:\[\])?\)\)?`)
 )
 
 // plainSQL is a line as both would write it.
 func plainSQL(line string) string {
 	line = spaces.ReplaceAllString(spelling.Replace(line), " ")
+	line = unlisted.ReplaceAllString(line, "$1 NOT IN ($2)")
 	line = listed.ReplaceAllString(line, "$1 IN ($2)")
 	index, condition, found := strings.Cut(line, " WHERE ")
 	if !found {

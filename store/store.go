@@ -46,6 +46,7 @@ type Store struct {
 	writer  committer
 	reads   *gorm.DB
 	seal    *sealer
+	plans   plans // on PostgreSQL
 }
 
 // committer runs operations, each in a transaction that is its own or is shared with others without its notice.

@@ -2,11 +2,14 @@ package store
 
 import (
 	"encoding/json"
+	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/ringback/ringback/jobs"
+	"github.com/ringback/ringback/providers"
 )
 
 // TestTextsThatCannotBeKept are the client's mistake, and are told so.
@@ -46,6 +49,51 @@ func TestTextsThatCannotBeKept(t *testing.T) {
 		}
 		require.Zero(t, w.count("files")+w.count("jobs")+w.count("events"))
 	}
+}
+
+// TestABatchWithAModelThatCannotBeKept fails with its line, as any other bad input.
+func TestABatchWithAModelThatCannotBeKept(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, w *world) {
+		service, runner := w.atWork()
+		for _, model := range []string{`m\u0000`, `ft:\u0000`} {
+			made := must(service.CreateBatch(t.Context(), jobs.NewBatch{
+				Submission: jobs.Submission{ProjectID: "default"}, Path: "/v1/chat/completions", CompletionWindow: "1h",
+				Requests: []jobs.BatchRequest{{Body: []byte(`{"model":"` + model + `","messages":[]}`)}},
+			}))(t)
+			w.pass(time.Second)
+			runner.WorkJobs(t.Context(), []string{made.Ref().String()})
+			failed := must(w.Job(t.Context(), made.Ref()))(t)
+			require.Equal(t, jobs.Failed, failed.Status)
+			require.JSONEq(t, `[{"code":"invalid_value","message":"Invalid value for 'model': it must be UTF-8 without NUL.","param":"body.model","line":1}]`, string(failed.Errors))
+			_, err := service.CreateGeneration(t.Context(), jobs.NewGeneration{
+				Submission: jobs.Submission{ProjectID: "default"}, Path: "/v1/chat/completions", Model: "m\x00", Body: []byte(`{}`),
+			})
+			require.True(t, jobs.IsCode(err, jobs.CodeValue), "%v", err)
+		}
+	})
+}
+
+// unserved is a router of no provider at all: who asks it for a model looks for one that a fine-tuning has made.
+type unserved struct{}
+
+func (unserved) Route(string) (*providers.Provider, error) {
+	return nil, &providers.Error{Kind: providers.NoProvider, Message: "There is none."}
+}
+func (unserved) Provider(string) (*providers.Provider, bool) { return nil, false }
+func (unserved) Providers() []*providers.Provider            { return nil }
+
+// atWork gives what accepts and carries out the jobs of a world, without a provider.
+func (w *world) atWork() (*jobs.Service, *jobs.Runner) {
+	files := openFolder(w.t)
+	limits := jobs.Limits{BatchLines: 100, ShardLines: 10, BatchBytes: 1 << 20, FileBytes: 1 << 20, UploadBytes: 1 << 20, UploadPartBytes: 1 << 20}
+	service := jobs.NewService(jobs.ServiceOptions{
+		Records: w.Store, Blobs: files, Router: unserved{}, Waker: w.woken, Watchers: jobs.NewWatchers(), Limits: limits, Now: w.options.Now,
+	})
+	return service, jobs.NewRunner(jobs.RunnerOptions{
+		Store: w.Store, Blobs: files, Router: unserved{}, Waker: w.woken, Watchers: jobs.NewWatchers(), Limits: limits, Owner: "own",
+		Now: w.options.Now, Log: slog.New(slog.NewTextHandler(w.t.Output(), nil)),
+	})
 }
 
 // TestMetadataIsFound whatever it says, and what cannot be compared hides nothing else.

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 	"github.com/tidwall/gjson"
@@ -86,5 +85,5 @@ func (s *core) bodyFields(c *gin.Context, known ...string) (fields, error) {
 	return readFields(root, "", known...)
 }
 
-// storable tells whether every database keeps the text as it is: UTF-8, and no NUL.
-func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+// storable tells whether every database keeps the text as it is.
+func storable(s string) bool { return rawjson.Storable(s) }

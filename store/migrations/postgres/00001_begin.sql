@@ -90,6 +90,8 @@ CREATE INDEX jobs_owner ON jobs (owner) WHERE owner <> '';
 CREATE INDEX jobs_input ON jobs (project_id, input_file_id) WHERE ended_at = 0;
 CREATE INDEX jobs_wake ON jobs (kind, priority, wake_at) WHERE wake_at > 0;
 CREATE INDEX jobs_ended ON jobs (results_gone, ended_at, id) WHERE ended_at > 0;
+CREATE INDEX jobs_open ON jobs (project_id, created_at, id) WHERE ended_at = 0;
+CREATE INDEX jobs_unwell ON jobs (project_id, created_at, id) WHERE ended_at > 0 AND status NOT IN ('completed', 'succeeded');
 CREATE INDEX jobs_retried ON jobs (project_id, retry_of) WHERE ended_at = 0 AND retry_of <> '';
 CREATE INDEX jobs_validation ON jobs (project_id, validation_file_id) WHERE ended_at = 0 AND validation_file_id <> '';
 
@@ -376,6 +378,7 @@ CREATE TABLE spent_jobs (
 -- The processes that live, by this database's clock. A claim dies with its owner's heartbeat.
 CREATE TABLE owners (
     id                 TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    life               BIGINT GENERATED ALWAYS AS IDENTITY, -- another one where a process was forgotten and is heard of again
     started_at         BIGINT NOT NULL,
     beat_at            BIGINT NOT NULL
 );

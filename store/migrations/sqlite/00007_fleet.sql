@@ -15,6 +15,8 @@ ALTER TABLE events ADD COLUMN trace TEXT NOT NULL DEFAULT ''; -- its job's
 ALTER TABLE jobs ADD COLUMN results_gone INTEGER NOT NULL DEFAULT 0; -- its lines, its request and its answer are kept no longer
 ALTER TABLE projects ADD COLUMN events_until INTEGER NOT NULL DEFAULT 0; -- position of the newest event that is kept no longer
 CREATE INDEX jobs_ended ON jobs (results_gone, ended_at, id) WHERE ended_at > 0;
+CREATE INDEX jobs_open ON jobs (project_id, created_at, id) WHERE ended_at = 0;
+CREATE INDEX jobs_unwell ON jobs (project_id, created_at, id) WHERE ended_at > 0 AND status NOT IN ('completed', 'succeeded');
 CREATE INDEX jobs_retried ON jobs (project_id, retry_of) WHERE ended_at = 0 AND retry_of <> '';
 CREATE INDEX files_lasting ON files (created_at) WHERE expires_at = 0 AND deleted_at = 0;
 CREATE INDEX files_deleted ON files (blob, deleted_at) WHERE deleted_at > 0;
