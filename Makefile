@@ -12,7 +12,7 @@ GOFUMPT   = mvdan.cc/gofumpt@v0.12.0
 VULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 FUZZTIME ?= 1m
 
-.PHONY: demo chaos soak growth test needs unit race clients fuzz fuzz-short check format lint vulnerabilities bench build
+.PHONY: demo chaos soak growth test needs unit e2e race clients fuzz fuzz-short check format lint vulnerabilities bench build
 
 build:
 	go build -o bin/ringback ./cmd/ringback
@@ -20,7 +20,9 @@ build:
 demo:
 	go run ./cmd/ringback demo
 
-test: needs unit race fuzz-short clients
+# Two parts at a time: much of it waits, for processes to die and to come back.
+test: needs
+	@$(MAKE) --no-print-directory -j2 -Oline e2e race unit fuzz-short clients
 
 # What the tests need beside Go and a C compiler. As root on Debian it is installed; elsewhere this stops and names it.
 needs:
@@ -28,12 +30,14 @@ needs:
 
 unit:
 	go vet ./...
-	go test . ./bench/... ./cmd/... ./examples/... ./web/...
-	go test -count=1 ./e2e/... # it builds the program itself, which the test cache does not see
+	go test . ./bench/... ./cmd/... ./examples/... ./metrics/... ./rawjson/... ./telemetry/... ./testservers/... ./web/...
+
+e2e: # it builds the program itself, which the test cache does not see
+	go test -count=1 -timeout 20m ./e2e/...
 
 # The packages that share memory between goroutines run with the race detector.
 race:
-	go test -race ./callbacks/... ./jobs/... ./providers/... ./store/...
+	go test -race -timeout 20m ./callbacks/... ./jobs/... ./providers/... ./store/...
 
 clients:
 	cd clients && go vet ./... && go test ./...

@@ -26,6 +26,8 @@ type Run struct {
 	Calls int `json:"calls"`
 	// PeakMemory is serve's, in bytes, at the end of the run. 0 for the bare loop.
 	PeakMemory int64 `json:"peak_memory_bytes,omitempty"`
+	// Usage is a fleet's.
+	Usage Usage `json:"usage"`
 }
 
 // Pair is a bare run and the Ringback run right after it.
@@ -53,6 +55,7 @@ func measureBatch(ctx context.Context, l *lab, result *Result) error {
 			n+1, result.Plan.Pairs, pair.Bare.LinesPerSecond, pair.Ringback.LinesPerSecond, pair.Share)
 		result.Pairs = append(result.Pairs, pair)
 	}
+	result.Usage = result.Pairs[len(result.Pairs)-1].Ringback.Usage
 	result.summarize()
 	return nil
 }
@@ -108,6 +111,10 @@ func (l *lab) ringbackRun(ctx context.Context, size plan) (run Run, err error) {
 	if err != nil {
 		return run, err
 	}
+	usage, err := l.watchUsage(ctx, server)
+	if err != nil {
+		return run, err
+	}
 	submitting := time.Now()
 	id, came, err := l.submit(server, file, size.Lines)
 	if err != nil {
@@ -115,6 +122,9 @@ func (l *lab) ringbackRun(ctx context.Context, size plan) (run Run, err error) {
 	}
 	after, err := server.cpu()
 	if err != nil {
+		return run, err
+	}
+	if run.Usage, err = usage.end(ctx); err != nil {
 		return run, err
 	}
 	run.LinesPerSecond = perSecond(size.Lines, came.Sub(submitting))

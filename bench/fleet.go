@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/ringback/ringback/testservers"
 )
@@ -11,15 +13,22 @@ import (
 // fleetWorkers is how many workers a fleet has beside its API, where a part does not say otherwise.
 const fleetWorkers = 2
 
+// How PostgreSQL is measured alone.
+const (
+	commitClients = 16
+	commitFor     = 2 * time.Second
+)
+
 // fleet is the servers that Ringback's processes share: PostgreSQL, Redis and S3, started for this run. PostgreSQL waits for the
 // disk at each commit, as it does by default.
 type fleet struct {
 	postgres *testservers.Postgres
 	redis    *testservers.Redis
 	s3       *testservers.S3
+	commits  float64 // a second, that PostgreSQL makes with the machine to itself
 }
 
-func startFleet() (_ *fleet, err error) {
+func startFleet(ctx context.Context) (_ *fleet, err error) {
 	f := &fleet{}
 	defer func() {
 		if err != nil {
@@ -32,7 +41,10 @@ func startFleet() (_ *fleet, err error) {
 	if f.redis, err = testservers.StartRedis(); err != nil {
 		return nil, err
 	}
-	f.s3, err = testservers.StartS3()
+	if f.s3, err = testservers.StartS3(); err != nil {
+		return nil, err
+	}
+	f.commits, err = f.postgres.CommitRate(ctx, commitClients, commitFor)
 	return f, err
 }
 

@@ -25,7 +25,7 @@ type lab struct {
 	started   time.Time
 }
 
-func newLab(ctx context.Context, progress io.Writer) (_ *lab, err error) {
+func newLab(ctx context.Context, mode string, progress io.Writer) (_ *lab, err error) {
 	l := &lab{progress: progress, started: time.Now()}
 	defer func() {
 		if err != nil {
@@ -45,6 +45,12 @@ func newLab(ctx context.Context, progress io.Writer) (_ *lab, err error) {
 	if l.receiver, err = startReceiver(); err != nil {
 		return nil, err
 	}
+	if mode == modeFleet {
+		l.say("starting PostgreSQL, Redis and an S3 server")
+		if l.fleet, err = startFleet(ctx); err != nil {
+			return nil, err
+		}
+	}
 	l.simulator, err = l.simulate(ctx)
 	return l, err
 }
@@ -63,6 +69,9 @@ func (l *lab) build(ctx context.Context) error {
 func (l *lab) close() (err error) {
 	if l.simulator != nil {
 		err = l.simulator.stop()
+	}
+	if l.fleet != nil {
+		err = errors.Join(err, l.fleet.stop())
 	}
 	if l.receiver != nil {
 		l.receiver.close()

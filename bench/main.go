@@ -50,6 +50,7 @@ func benchCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	flags.SetOutput(stderr)
 	short := flags.Bool("short", false, "run everything small, in seconds: a check of the bench, not a measurement")
 	jsonPath := flags.String("json", "", "write the result as JSON to this `FILE`; - prints it instead of the table")
+	modes := flags.String("modes", modeEmbedded+","+modeFleet, "`MODES` to measure: embedded is one process alone, fleet an API and workers over PostgreSQL, Redis and S3")
 	pairs := flags.Int("pairs", 0, "`N` pairs of a bare run and a Ringback run (3)")
 	if err := flags.Parse(args); err != nil {
 		return errors.Join(flag.ErrHelp, err)
@@ -65,28 +66,45 @@ func benchCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		size.Pairs = *pairs
 	}
 	command := strings.Join(append([]string{"go run ./bench"}, args...), " ")
-	result, err := measure(ctx, size, command, stderr)
-	if err != nil {
+	var report Report
+	for _, mode := range strings.Split(*modes, ",") {
+		result, err := measure(ctx, mode, size, command, stderr)
+		if err != nil {
+			return fmt.Errorf("%s: %w", mode, err)
+		}
+		report.Results = append(report.Results, result)
+	}
+	if err := write(report, *jsonPath, stdout); err != nil {
 		return err
 	}
-	if err := write(result, *jsonPath, stdout); err != nil {
-		return err
-	}
-	return result.verdict()
+	return report.verdict()
 }
+
+// The modes that --modes names.
+const (
+	modeEmbedded = "embedded"
+	modeFleet    = "fleet"
+)
 
 // measure runs all parts in order within the plan's time, and stops whatever
 // was started when it returns.
-func measure(ctx context.Context, size plan, command string, progress io.Writer) (result Result, err error) {
+func measure(ctx context.Context, mode string, size plan, command string, progress io.Writer) (result Result, err error) {
+	switch mode {
+	case modeEmbedded:
+	case modeFleet:
+		size = size.inFleet()
+	default:
+		return result, fmt.Errorf("there is no such mode: write %s, %s or both, with a comma between", modeEmbedded, modeFleet)
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, size.Deadline,
 		fmt.Errorf("the bench did not end within %s: something hangs, or the machine is busy", size.Deadline))
 	defer cancel()
-	l, err := newLab(ctx, progress)
+	l, err := newLab(ctx, mode, progress)
 	if err != nil {
 		return result, err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
-	result = Result{Plan: size, Machine: describeMachine(command, time.Now())}
+	result = Result{Mode: mode, Plan: size, Machine: describeMachine(command, time.Now())}
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *lab, *Result) error
@@ -97,6 +115,7 @@ func measure(ctx context.Context, size plan, command string, progress io.Writer)
 		{"generations and idling", measureLatency},
 		{"many callbacks at once", measureBacklog},
 		{"kill -9 and restart", measureCrash},
+		{"one, two and four workers", measureScaling},
 	} {
 		l.say("%s", part.name)
 		if err := part.run(ctx, l, &result); err != nil {

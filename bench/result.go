@@ -9,10 +9,13 @@ import (
 // Result is one run of the bench; its JSON is what --json writes. Times are
 // in the unit that the key names; CPU is in seconds of one core.
 type Result struct {
+	Mode     string   `json:"mode"` // embedded or fleet
 	Machine  Machine  `json:"machine"`
 	Plan     plan     `json:"plan"`
 	Capacity Capacity `json:"simulator"`
 	Pairs    []Pair   `json:"pairs"`
+	Usage    Usage    `json:"usage"` // of a fleet, during the last batch
+	Scaling  Scaling  `json:"scaling"`
 	// Share, Bare and Ringback are medians over the pairs; PeakMemory is the
 	// highest.
 	Share    float64 `json:"share"`
