@@ -68,7 +68,7 @@ bench:
 # Kills processes under load, 200 times in each mode (KILLS=20: 20 times), and prints what arrived, and how often.
 KILLS ?= 200
 chaos: needs
-	RINGBACK_CHAOS_KILLS=$(KILLS) go test -count=1 -timeout 3h -v ./e2e -run 'TestChaosLosesNothing|TestKilledBatchGoesOnWhereItWas|TestDeadAndFrozenWorkersAreTakenOver'
+	RINGBACK_LONG=1 RINGBACK_CHAOS_KILLS=$(KILLS) go test -count=1 -timeout 3h -v ./e2e -run 'TestChaosLosesNothing|TestKilledBatchGoesOnWhereItWas|TestDeadAndFrozenWorkersAreTakenOver|TestOutages'
 
 SOAK ?= 1h
 soak: needs

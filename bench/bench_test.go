@@ -33,6 +33,16 @@ func benchIn(t *testing.T, program, folder string, args ...string) (cmd *exec.Cm
 	return cmd, stdout
 }
 
+// openFolder is one that a server which runs as somebody else may enter too.
+func openFolder(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	for _, dir := range []string{filepath.Dir(folder), folder} {
+		require.NoError(t, os.Chmod(dir, 0o755))
+	}
+	return folder
+}
+
 // requireNothingLeft checks that no file and no process of a run is left. What
 // a run starts has a path in its folder on its command line.
 func requireNothingLeft(t *testing.T, folder string) {
@@ -52,7 +62,7 @@ func requireNothingLeft(t *testing.T, folder string) {
 
 func TestShortRunMeasuresEverything(t *testing.T) {
 	t.Parallel()
-	program, folder := buildBench(t), t.TempDir()
+	program, folder := buildBench(t), openFolder(t)
 	path := filepath.Join(t.TempDir(), "result.json")
 	cmd, stdout := benchIn(t, program, folder, "--short", "--json", path)
 	var progress bytes.Buffer
@@ -61,14 +71,32 @@ func TestShortRunMeasuresEverything(t *testing.T) {
 
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
-	var result Result
-	require.NoError(t, json.Unmarshal(text, &result))
-	size := shortPlan()
+	var report Report
+	require.NoError(t, json.Unmarshal(text, &report))
+	require.Len(t, report.Results, 2)
+	for i, size := range []plan{shortPlan(), shortPlan().inFleet()} {
+		requireMeasured(t, report.Results[i], size)
+	}
+	require.Positive(t, report.Results[1].Usage.Alone)
+	require.Positive(t, report.Results[1].Usage.Shares["PostgreSQL"])
+	for _, workers := range []int{1, 2, 4} {
+		require.Positive(t, report.Results[1].Scaling.Seconds[workers])
+	}
+	table := stdout.String()
+	require.True(t, strings.HasPrefix(table, "| measured "), table)
+	require.Contains(t, table, "go run ./bench --short --json")
+	require.Contains(t, table, "| 1,000 callbacks due at once, Ringback [5] ")
+	require.Contains(t, table, "| bounded by ")
+	requireNothingLeft(t, folder)
+}
+
+func requireMeasured(t *testing.T, result Result, size plan) {
+	t.Helper()
 	require.Equal(t, size, result.Plan)
 	require.Len(t, result.Pairs, size.Pairs)
-	require.Equal(t, size.Lines*size.Pairs+size.LargeLines+size.CrashLines, result.Answered)
+	require.Equal(t, result.lines(), result.Answered)
 	many := size.Callbacks * (size.Pairs + spreadOver)
-	require.Equal(t, size.Pairs+2+size.IdleJobs+result.Loaded.Count+many, result.Callbacks.Verified)
+	require.Equal(t, size.Pairs+2+size.IdleJobs+result.Loaded.Count+many+len(result.Scaling.Seconds)*size.ScaleRounds, result.Callbacks.Verified)
 	require.Equal(t, result.Callbacks.Expected, result.Callbacks.Verified)
 	require.Len(t, result.Crash.Kills, size.Kills)
 	require.Greater(t, result.Crash.Kills[0].AtLine, 0)
@@ -86,16 +114,11 @@ func TestShortRunMeasuresEverything(t *testing.T) {
 	} {
 		require.Positive(t, value, name)
 	}
-	table := stdout.String()
-	require.True(t, strings.HasPrefix(table, "| measured "), table)
-	require.Contains(t, table, "go run ./bench --short --json")
-	require.Contains(t, table, "| 1,000 callbacks due at once, Ringback [5] ")
-	requireNothingLeft(t, folder)
 }
 
 func TestInterruptStopsWhatWasStarted(t *testing.T) {
 	t.Parallel()
-	program, folder := buildBench(t), t.TempDir()
+	program, folder := buildBench(t), openFolder(t)
 	cmd, stdout := benchIn(t, program, folder)
 	progress, err := cmd.StderrPipe()
 	require.NoError(t, err)
@@ -126,7 +149,7 @@ func TestInterruptStopsWhatWasStarted(t *testing.T) {
 	}
 	require.Error(t, cmd.Wait())
 	require.Equal(t, 1, cmd.ProcessState.ExitCode(), said)
-	require.Contains(t, said, "bench: the simulator alone: interrupt")
+	require.Contains(t, said, "bench: embedded: the simulator alone: interrupt")
 	require.Empty(t, stdout.String())
 	requireNothingLeft(t, folder)
 }

@@ -58,7 +58,7 @@ func measureCrash(ctx context.Context, l *lab, result *Result) (err error) {
 	if err := trial.begin(); err != nil {
 		return err
 	}
-	result.Crash = Crash{Lines: size.CrashLines, Bound: size.Kills * (size.Concurrency + flushRows)}
+	result.Crash = Crash{Lines: size.CrashLines, Bound: size.Kills * (size.Concurrency + flushRows*l.working())}
 	for n := range size.Kills {
 		kill, err := trial.killAt(size.CrashLines * (n + 1) / (size.Kills + 1))
 		if err != nil {

@@ -25,7 +25,7 @@ type lab struct {
 	started   time.Time
 }
 
-func newLab(ctx context.Context, mode string, progress io.Writer) (_ *lab, err error) {
+func newLab(ctx context.Context, progress io.Writer) (_ *lab, err error) {
 	l := &lab{progress: progress, started: time.Now()}
 	defer func() {
 		if err != nil {
@@ -45,14 +45,30 @@ func newLab(ctx context.Context, mode string, progress io.Writer) (_ *lab, err e
 	if l.receiver, err = startReceiver(); err != nil {
 		return nil, err
 	}
-	if mode == modeFleet {
-		l.say("starting PostgreSQL, Redis and an S3 server")
-		if l.fleet, err = startFleet(ctx); err != nil {
-			return nil, err
-		}
-	}
 	l.simulator, err = l.simulate(ctx)
 	return l, err
+}
+
+// enter makes the lab ready for a mode.
+func (l *lab) enter(ctx context.Context, mode string) (err error) {
+	l.receiver.forget()
+	switch mode {
+	case modeEmbedded:
+		return l.leaveFleet()
+	case modeFleet:
+		l.say("starting PostgreSQL, Redis and an S3 server")
+		l.fleet, err = startFleet(ctx)
+		return err
+	}
+	return fmt.Errorf("there is no such mode: write %s, %s or both, with a comma between", modeEmbedded, modeFleet)
+}
+
+func (l *lab) leaveFleet() (err error) {
+	if l.fleet != nil {
+		err = l.fleet.stop()
+		l.fleet = nil
+	}
+	return err
 }
 
 // build works from any folder of the module, so that a test can run it too.
@@ -70,9 +86,7 @@ func (l *lab) close() (err error) {
 	if l.simulator != nil {
 		err = l.simulator.stop()
 	}
-	if l.fleet != nil {
-		err = errors.Join(err, l.fleet.stop())
-	}
+	err = errors.Join(err, l.leaveFleet())
 	if l.receiver != nil {
 		l.receiver.close()
 	}

@@ -66,13 +66,9 @@ func benchCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		size.Pairs = *pairs
 	}
 	command := strings.Join(append([]string{"go run ./bench"}, args...), " ")
-	var report Report
-	for _, mode := range strings.Split(*modes, ",") {
-		result, err := measure(ctx, mode, size, command, stderr)
-		if err != nil {
-			return fmt.Errorf("%s: %w", mode, err)
-		}
-		report.Results = append(report.Results, result)
+	report, err := measureAll(ctx, strings.Split(*modes, ","), size, command, stderr)
+	if err != nil {
+		return err
 	}
 	if err := write(report, *jsonPath, stdout); err != nil {
 		return err
@@ -86,24 +82,34 @@ const (
 	modeFleet    = "fleet"
 )
 
-// measure runs all parts in order within the plan's time, and stops whatever
-// was started when it returns.
-func measure(ctx context.Context, mode string, size plan, command string, progress io.Writer) (result Result, err error) {
-	switch mode {
-	case modeEmbedded:
-	case modeFleet:
-		size = size.inFleet()
-	default:
-		return result, fmt.Errorf("there is no such mode: write %s, %s or both, with a comma between", modeEmbedded, modeFleet)
+// measureAll measures the modes one after the other with one build, and stops whatever was started when it returns.
+func measureAll(ctx context.Context, modes []string, size plan, command string, progress io.Writer) (report Report, err error) {
+	l, err := newLab(ctx, progress)
+	if err != nil {
+		return report, err
 	}
+	defer func() { err = errors.Join(err, l.close()) }()
+	for _, mode := range modes {
+		if err := l.enter(ctx, mode); err != nil {
+			return report, fmt.Errorf("%s: %w", mode, because(ctx, err))
+		}
+		if mode == modeFleet {
+			size = size.inFleet()
+		}
+		result, err := measure(ctx, l, mode, size, command)
+		if err != nil {
+			return report, fmt.Errorf("%s: %w", mode, err)
+		}
+		report.Results = append(report.Results, result)
+	}
+	return report, nil
+}
+
+// measure runs all parts in order within the plan's time.
+func measure(ctx context.Context, l *lab, mode string, size plan, command string) (result Result, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, size.Deadline,
 		fmt.Errorf("the bench did not end within %s: something hangs, or the machine is busy", size.Deadline))
 	defer cancel()
-	l, err := newLab(ctx, mode, progress)
-	if err != nil {
-		return result, err
-	}
-	defer func() { err = errors.Join(err, l.close()) }()
 	result = Result{Mode: mode, Plan: size, Machine: describeMachine(command, time.Now())}
 	for _, part := range []struct {
 		name string

@@ -38,7 +38,7 @@ func shortPlan() plan {
 	return plan{
 		Concurrency: 64, Lines: 1_000, Pairs: 1, LargeLines: 50, LargeLine: 40_000,
 		IdleJobs: 20, Rate: 200, LoadFor: 500 * time.Millisecond, IdleFor: 500 * time.Millisecond,
-		Callbacks: 1_000, CrashLines: 1_500, Kills: 1, ScaleLines: 1_000, ScaleRounds: 1, Deadline: 2 * time.Minute,
+		Callbacks: 1_000, CrashLines: 1_500, Kills: 1, ScaleLines: 1_000, ScaleRounds: 1, Deadline: 5 * time.Minute,
 	}
 }
 

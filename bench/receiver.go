@@ -187,6 +187,13 @@ func (r *receiver) take(path string, a arrival) {
 	}
 }
 
+// forget begins to count anew.
+func (r *receiver) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.counts = tally{}
+}
+
 func (r *receiver) tally() tally {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 )
 
 // write prints the table, and writes the JSON where it is asked for.
-func write(result Result, jsonPath string, stdout io.Writer) error {
+func write(result Report, jsonPath string, stdout io.Writer) error {
 	if jsonPath == "-" {
 		return writeJSON(result, stdout)
 	}
@@ -24,19 +24,65 @@ func write(result Result, jsonPath string, stdout io.Writer) error {
 	return errors.Join(writeJSON(result, file), file.Close())
 }
 
-func writeJSON(result Result, w io.Writer) error {
+func writeJSON(result Report, w io.Writer) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(result)
 }
 
-func writeTable(r Result, w io.Writer) error {
-	rows := slices.Concat(batchRows(r), callbackRows(r), otherRows(r))
-	if _, err := io.WriteString(w, formatTable([]string{"measured", "value", "goal"}, rows)); err != nil {
-		return err
+// writeTable gives each mode a column; the goals stand in the last one, and with a fleet what bounds it there.
+func writeTable(report Report, w io.Writer) error {
+	head := []string{"measured"}
+	var rows [][]string
+	for i, r := range report.Results {
+		name := "value"
+		if len(report.Results) > 1 || r.Mode == modeFleet {
+			name = r.Mode
+		}
+		head = append(head, name)
+		for j, row := range slices.Concat(batchRows(r), callbackRows(r), otherRows(r)) {
+			if i == 0 {
+				rows = append(rows, []string{row[0]})
+			}
+			rows[j] = append(rows[j], row[1])
+			if i == len(report.Results)-1 {
+				rows[j] = append(rows[j], row[2])
+			}
+		}
 	}
-	_, err := io.WriteString(w, footnotes(r))
+	last := report.Results[len(report.Results)-1]
+	text := formatTable(append(head, "goal"), rows) + footnotes(report.Results[0])
+	if last.Mode == modeFleet {
+		text = formatTable(append(head, "goal"), rows) + "\n" + formatTable([]string{"fleet", "value", "goal", "bounded by"}, fleetRows(last)) + footnotes(report.Results[0]) + fleetNotes(last)
+	}
+	_, err := io.WriteString(w, text)
 	return err
+}
+
+func fleetRows(r Result) [][]string {
+	s := r.Scaling
+	rows := [][]string{{
+		fmt.Sprintf("batch of %s lines, %d workers [9]", thousands(r.Plan.Lines), fleetWorkers), fmt.Sprintf("%.0f lines/s", r.Ringback.LinesPerSecond),
+		"", r.Usage.cap(),
+	}}
+	for _, workers := range []int{1, 2, 4} {
+		goal, bound := map[int]string{1: "", 2: "at most 0.55", 4: "at most 0.3"}[workers], ""
+		if workers == 4 {
+			bound = s.Usage.cap()
+		}
+		rows = append(rows, []string{
+			fmt.Sprintf("%s lines, upstream of %s, %d calls a worker, workers: %d [10]", thousands(s.Lines), scalingTTFT, scalingEach, workers),
+			fmt.Sprintf("%.2f s, %.2f of one worker's", s.Seconds[workers], s.share(workers)), goal, bound,
+		})
+	}
+	return rows
+}
+
+func fleetNotes(r Result) string {
+	return fmt.Sprintf(`
+9. An API and workers, PostgreSQL (fsync on), Redis and an S3 server on the same machine. Of all cores meanwhile: %s. PostgreSQL committed %.0f times a second; with the machine to itself and %d clients that write a row each, %.0f. One pair, one kill; after the kill of all processes their claims must lapse first (15 s).
+10. Best of %d rounds in turns; %d slots in all. Of all cores with four workers: %s.
+`, r.Usage, r.Usage.Commits, commitClients, r.Usage.Alone, r.Plan.ScaleRounds, scalingSlots, r.Scaling.Usage)
 }
 
 func batchRows(r Result) [][]string {
@@ -85,7 +131,7 @@ func otherRows(r Result) [][]string {
 
 // lines is all that Ringback was given.
 func (r *Result) lines() int {
-	return r.Plan.Lines*r.Plan.Pairs + r.Large.Lines + r.Crash.Lines
+	return r.Plan.Lines*r.Plan.Pairs + r.Large.Lines + r.Crash.Lines + len(r.Scaling.Seconds)*r.Scaling.Lines*r.Plan.ScaleRounds
 }
 
 func footnotes(r Result) string {

@@ -6,7 +6,22 @@ import (
 	"slices"
 )
 
-// Result is one run of the bench; its JSON is what --json writes. Times are
+// Report is one run of the bench: a result for each mode. Its JSON is what --json writes.
+type Report struct {
+	Results []Result `json:"results"`
+}
+
+func (r *Report) verdict() error {
+	var wrong []error
+	for i := range r.Results {
+		if err := r.Results[i].verdict(); err != nil {
+			wrong = append(wrong, fmt.Errorf("%s: %w", r.Results[i].Mode, err))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// Result is what one mode came to. Times are
 // in the unit that the key names; CPU is in seconds of one core.
 type Result struct {
 	Mode     string   `json:"mode"` // embedded or fleet

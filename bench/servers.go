@@ -191,3 +191,11 @@ func (s *serveProcess) close(err *error) {
 func within(ctx context.Context, limit time.Duration, what string) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("%s did not come within %s", what, limit))
 }
+
+// working is how many processes call providers.
+func (l *lab) working() int {
+	if l.fleet == nil {
+		return 1
+	}
+	return fleetWorkers
+}

@@ -66,6 +66,7 @@ type usageWatch struct {
 	lab     *lab
 	server  *serveProcess
 	began   time.Time
+	busy    time.Duration // all cores together
 	used    map[string]time.Duration
 	commits int64
 }
@@ -76,11 +77,14 @@ func (l *lab) watchUsage(ctx context.Context, server *serveProcess) (w *usageWat
 		return nil, nil //nolint:nilnil // nobody to watch
 	}
 	w = &usageWatch{lab: l, server: server}
-	if w.commits, err = l.fleet.postgres.Commits(ctx); err != nil {
+	if w.commits, err = l.fleet.postgres.Writes(ctx); err != nil {
 		return nil, err
 	}
-	w.used, err = w.now()
+	if w.used, err = w.now(); err != nil {
+		return nil, err
+	}
 	w.began = time.Now()
+	w.busy, err = busyCores()
 	return w, err
 }
 
@@ -93,11 +97,19 @@ func (w *usageWatch) end(ctx context.Context) (u Usage, err error) {
 	if err != nil {
 		return u, err
 	}
+	busy, err := busyCores()
+	if err != nil {
+		return u, err
+	}
+	all := span * float64(runtime.NumCPU())
+	others := (busy - w.busy).Seconds() / all
 	u.Shares = map[string]float64{}
 	for name, total := range used {
-		u.Shares[name] = (total - w.used[name]).Seconds() / span / float64(runtime.NumCPU())
+		u.Shares[name] = (total - w.used[name]).Seconds() / all
+		others -= u.Shares[name]
 	}
-	commits, err := w.lab.fleet.postgres.Commits(ctx)
+	u.Shares["the rest of the machine"] = max(0, others)
+	commits, err := w.lab.fleet.postgres.Writes(ctx)
 	u.Commits, u.Alone = float64(commits-w.commits)/span, w.lab.fleet.commits
 	return u, err
 }
@@ -118,6 +130,28 @@ func (w *usageWatch) now() (map[string]time.Duration, error) {
 		}
 	}
 	return used, nil
+}
+
+// busyCores is the time that all cores together were not idle, see proc_stat(5).
+func busyCores() (time.Duration, error) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	fields := strings.Fields(line)
+	total := 0
+	for i, field := range fields[min(1, len(fields)):] {
+		if i == 3 || i == 4 || i > 7 { // idle, waiting for a disk; guests are in user's
+			continue
+		}
+		n, err := strconv.Atoi(field)
+		if err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	return time.Duration(total) * clockTick, nil
 }
 
 // servers are the programs that a fleet shares, by their commands' names.

@@ -29,9 +29,9 @@ func workerFreezes(t *testing.T) {
 	eventually(t, "nothing is its own any more", func() bool { return o.f.count(held, frozen.owner) == 0 })
 	took := time.Since(from)
 	require.Less(t, took, takeOverWithin)
-	o.f.kills = append(o.f.kills, kill{frozen.name, from, from}) // what it had in hand is called again
 	time.Sleep(time.Until(from.Add(away)))
 	woken := time.Now()
+	o.f.kills = append(o.f.kills, kill{frozen.name, from, woken}) // what it had in hand is called again; it sent nothing meanwhile
 	frozen.resume()
 	eventually(t, "it takes new work", func() bool { return o.callsBy(frozen, woken) > 0 })
 	back := time.Since(woken)

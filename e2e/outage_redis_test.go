@@ -11,7 +11,7 @@ import (
 	"github.com/ringback/ringback/testservers"
 )
 
-// slowSubmit is how long a submission may take while Redis is away: it does not wait for it.
+// slowSubmit is how much longer a submission may take while Redis is away: it does not wait for it.
 const slowSubmit = time.Second
 
 // R9, J2: Redis is wiped every second, dies, hangs. Submissions are answered all the time, nothing is lost and nothing called
@@ -50,13 +50,14 @@ func redisGoes(t *testing.T) {
 		back := time.Now()
 		arrived(t, o, 20)
 		meanwhile := o.heard(from, back.Add(-slowSubmit)) // those have been answered, or were too slow
-		t.Logf("Redis %s for %s: %d submissions meanwhile, p99 %s, answered %v; 20 callbacks came within %s; at most %d calls at once",
-			outage.name, back.Sub(from).Round(time.Millisecond), len(meanwhile), p99(meanwhile).Round(time.Millisecond), statuses(meanwhile),
+		took, control := p99(meanwhile)
+		t.Logf("Redis %s for %s: %d submissions meanwhile, p99 %s (of looks: %s), answered %v; 20 callbacks came within %s; at most %d calls at once",
+			outage.name, back.Sub(from).Round(time.Millisecond), len(meanwhile), took.Round(time.Millisecond), control.Round(time.Millisecond), statuses(meanwhile),
 			time.Since(back).Round(time.Millisecond), o.most(from, time.Now()))
 		require.NotEmpty(t, meanwhile)
-		require.Less(t, p99(meanwhile), slowSubmit)
+		require.Less(t, took, slowSubmit+control)
 		require.Equal(t, map[int]int{202: len(meanwhile)}, statuses(meanwhile))
-		require.Less(t, time.Since(back), 10*time.Second, "callbacks go on")
+		require.Less(t, time.Since(back), 15*time.Second, "callbacks go on")
 		require.LessOrEqual(t, o.most(from, time.Now()), 2*slots, "the provider's limit holds, but for what was in flight when it was forgotten")
 	}
 	l := o.end(0)

@@ -110,6 +110,7 @@ func TestPostgresUsesTheIndexes(t *testing.T) {
 		}, []string{"jobs_wake"}},
 		{"due shards", func() { w.pass(time.Minute); require.NotEmpty(t, must(w.DueShards(t.Context(), 9))(t)) }, []string{"shards_wake"}},
 		{"due gates", func() { require.NotEmpty(t, must(w.DueGates(t.Context(), 9))(t)) }, []string{"gates_wake"}},
+		{"free shards", func() { require.NotEmpty(t, must(w.FreeShards(t.Context(), batch, w.now(), 8))(t)) }, []string{"shards_free"}},
 		{"claim and end of a shard", func() {
 			claimed := must(w.ClaimShards(t.Context(), "own", []jobs.Ref{host(batch.ID + ":0")}, w.now()))(t)
 			must(w.FinishShard(t.Context(), claimed[0], w.now()))(t)
@@ -138,6 +139,8 @@ func TestPostgresUsesTheIndexes(t *testing.T) {
 		{"deliveries of an event", look(callbacks.DeliveryFilter{EventID: "evt_17"}), []string{"deliveries_receiver"}},
 		{"jobs", page(jobs.JobQuery{}), []string{"jobs_newest"}},
 		{"jobs of a kind", page(jobs.JobQuery{Kind: jobs.KindBatch}), []string{"jobs_newest_kind"}},
+		{"jobs that go on", page(jobs.JobQuery{Status: jobs.InProgress}), []string{"jobs_open"}},
+		{"jobs that failed", page(jobs.JobQuery{Kind: jobs.KindBatch, Status: jobs.Failed}), []string{"jobs_unwell"}},
 		{"a job's outlook", func() {
 			s := must(w.Job(t.Context(), w.planned()))(t)
 			require.NoError(t, w.Outlook(t.Context(), &s))

@@ -88,7 +88,7 @@ func (e *export) begin(ctx context.Context, to io.Writer) (map[string]shape, err
 		From: e.side.name, Tables: tables,
 	}
 	var secret []byte
-	err = e.tx.QueryRowContext(ctx, e.side.bound("SELECT signing_secret FROM projects WHERE project_id = ?"), e.Project).Scan(&secret)
+	err = e.tx.QueryRowContext(ctx, e.side.bound("SELECT signing_secret, events_until FROM projects WHERE project_id = ?"), e.Project).Scan(&secret, &e.last)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("store: there is no project %q", e.Project)
 	}

@@ -228,6 +228,22 @@ func (i *importing) begin(ctx context.Context) (err error) {
 	return nil
 }
 
+// mostRow bounds what is taken for one row: nothing that Ringback keeps comes near it.
+const mostRow = 512 << 20
+
+// row reads a line with its break; the last one may have none.
+func row(lines *bufio.Reader) (line []byte, err error) {
+	for {
+		some, err := lines.ReadSlice('\n')
+		if line = append(line, some...); !errors.Is(err, bufio.ErrBufferFull) {
+			return line, err
+		}
+		if len(line) > mostRow {
+			return nil, ErrDamaged
+		}
+	}
+}
+
 func (i *importing) takeRows(ctx context.Context, entry *tar.Header, table string) error {
 	if i.rows == nil || i.rows.table != table {
 		if err := i.rows.flush(ctx); err != nil {
@@ -236,9 +252,9 @@ func (i *importing) takeRows(ctx context.Context, entry *tar.Header, table strin
 		i.rows = &insert{importing: i, table: table, columns: i.tables[table]}
 	}
 	in := i.reader(entry)
-	lines := bufio.NewReaderSize(in, 64<<10)
+	lines := bufio.NewReaderSize(whileAlive{ctx, in}, 64<<10)
 	for {
-		line, err := lines.ReadBytes('\n')
+		line, err := row(lines)
 		if errors.Is(err, io.EOF) && len(line) == 0 {
 			return in.done()
 		}
@@ -251,14 +267,42 @@ func (i *importing) takeRows(ctx context.Context, entry *tar.Header, table strin
 	}
 }
 
-// Positions that are given from now on are higher than all that came.
-const passPositions = `SELECT setval('event_positions', greatest((SELECT last_value FROM event_positions), (SELECT coalesce(max(position), 0) + 1000 FROM events)))`
+// passPositions has those that are given from now on be higher than all that came, also than those that have gone since.
+const passPositions = `SELECT setval('event_positions', greatest((SELECT last_value FROM event_positions),
+	(SELECT coalesce(max(position), 0) + 1000 FROM events), (SELECT max(events_until) + 1000 FROM projects)))`
+
+const (
+	beginPositions = `INSERT INTO sqlite_sequence (name, seq) SELECT 'events', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'events')`
+	raisePositions = `UPDATE sqlite_sequence SET seq = max(seq, (SELECT coalesce(max(position), 0) FROM events), (SELECT coalesce(max(events_until), 0) FROM projects)) + ?
+		WHERE name = 'events'`
+)
+
+// passSQLitePositions does it on SQLite, and leaves room.
+func passSQLitePositions(ctx context.Context, db interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}, room int64,
+) error {
+	if _, err := db.ExecContext(ctx, beginPositions); err != nil {
+		return err
+	}
+	_, err := db.ExecContext(ctx, raisePositions, room)
+	return err
+}
+
+func (i *importing) passPositions(ctx context.Context) error {
+	if i.side == &sqliteSide {
+		return passSQLitePositions(ctx, i.tx, 0)
+	}
+	if _, err := i.tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", eventLock); err != nil {
+		return err
+	}
+	_, err := i.tx.ExecContext(ctx, passPositions)
+	return err
+}
 
 func (i *importing) commit(ctx context.Context) error {
-	if i.side == &postgresSide {
-		if _, err := i.tx.ExecContext(ctx, passPositions); err != nil {
-			return fmt.Errorf("store: cannot move on the positions of events: %w", err)
-		}
+	if err := i.passPositions(ctx); err != nil {
+		return fmt.Errorf("store: cannot move on the positions of events: %w", err)
 	}
 	err := i.tx.Commit()
 	i.tx = nil

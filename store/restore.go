@@ -23,6 +23,8 @@ type RestoreOptions struct {
 	Force bool   // what stands in Dir is moved aside, into a folder in it
 	Now   func() time.Time
 	Told  func(Progress) // nil for nobody
+
+	otherKey bool // the one in Dir is another than the backup needs
 }
 
 // Restored is what a restore has done.
@@ -92,8 +94,12 @@ func (o *RestoreOptions) checkKey(a *archive) (there bool, err error) {
 	key := o.Key
 	if len(key) == 0 {
 		key, err = os.ReadFile(filepath.Join(o.Dir, KeyFile))
-		if errors.Is(err, fs.ErrNotExist) || err == nil && o.Force && keyID(key) != a.KeyID {
-			return a.WithKey, nil // with Force the old one goes aside
+		if errors.Is(err, fs.ErrNotExist) {
+			return a.WithKey, nil
+		}
+		if err == nil && keyID(key) != a.KeyID && o.Force {
+			o.otherKey = true // it goes aside
+			return a.WithKey, nil
 		}
 	}
 	if err == nil && keyID(key) != a.KeyID {
@@ -112,7 +118,7 @@ func (o *RestoreOptions) clear() (aside string, err error) {
 		return "", err
 	}
 	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
-		return slices.Contains(stays, e.Name()) || strings.HasPrefix(e.Name(), asidePrefix) || e.Name() == KeyFile && !o.Force
+		return slices.Contains(stays, e.Name()) || strings.HasPrefix(e.Name(), asidePrefix) || e.Name() == KeyFile && !o.otherKey
 	})
 	switch {
 	case len(entries) == 0:
@@ -303,8 +309,7 @@ func (r *restore) serve(ctx context.Context) error {
 		return err
 	}
 	db.SetMaxOpenConns(1)
-	_, err = db.ExecContext(ctx, "UPDATE sqlite_sequence SET seq = seq + ? WHERE name = ?", positionRoom, eventsTable)
-	if err == nil {
+	if err = passSQLitePositions(ctx, db, positionRoom); err == nil {
 		_, err = db.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
 	}
 	if err := errors.Join(err, db.Close()); err != nil {

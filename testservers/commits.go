@@ -57,9 +57,9 @@ func commitFor(ctx context.Context, dsn string, end time.Time, commits *atomic.I
 	return nil
 }
 
-// Commits is how many transactions the server has committed so far, in all databases. It lags by up to a second.
-func (p *Postgres) Commits(ctx context.Context) (int64, error) {
-	rows, err := p.exec(ctx, "SELECT sum(xact_commit) FROM pg_stat_database")
+// Writes is how many transactions that write have begun so far, in all databases.
+func (p *Postgres) Writes(ctx context.Context) (int64, error) {
+	rows, err := p.exec(ctx, "SELECT pg_snapshot_xmax(pg_current_snapshot())")
 	if err != nil {
 		return 0, fmt.Errorf("testservers: commits: %w", err)
 	}

@@ -77,11 +77,11 @@ func writeArchive(cmd *cobra.Command, name string, write func(io.Writer) error) 
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
 		return usagef("%s is a folder: name the file, as in %s", name, filepath.Join(name, "ringback.tar.zst"))
 	}
-	part := name + ".part"
-	f, err := os.OpenFile(part, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*.part") // its own, also where two run at once
 	if err != nil {
 		return err
 	}
+	part := f.Name()
 	err = write(&steadily{to: f})
 	if err == nil {
 		err = f.Sync()

@@ -3,9 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -59,13 +62,12 @@ func newer(version string, major, minor int) bool {
 // checkFiles writes, reads and removes a small file.
 func checkFiles(ctx context.Context, p *patient) []finding {
 	one := func(l level, text, do string) []finding { return []finding{{"files", l, text, do}} }
-	what := "the folder in data_dir"
-	if p.cfg.Files.URL != "" {
-		what = "the bucket"
+	if p.cfg.Files.URL == "" {
+		return checkFolder(ctx, filepath.Join(p.cfg.DataDir, store.FilesDir))
 	}
-	files, err := p.openFiles(ctx)
+	files, err := openFiles(ctx, p.cfg, quietLog())
 	if err != nil {
-		return one(fail, "cannot be opened: "+err.Error(), "check files.url and its keys, or who may write data_dir")
+		return one(fail, "cannot be opened: "+err.Error(), "check files.url and its keys")
 	}
 	defer files.Close() //nolint:errcheck // it was only looked at
 	key, content := "doctor/"+jobs.NewID(""), []byte("ringback doctor")
@@ -76,16 +78,25 @@ func checkFiles(ctx context.Context, p *patient) []finding {
 		}
 	}
 	if err != nil {
-		return one(fail, what+" does not keep a file: "+err.Error(), "give the user or the keys the right to write, read and delete there, and make room")
+		return one(fail, "the bucket does not keep a file: "+err.Error(), "see that the server answers this machine, and that the keys may write, read and delete there")
 	}
-	return one(fine, what+" takes, gives and removes a file", "")
+	return one(fine, "the bucket takes, gives and removes a file", "")
 }
 
-func (p *patient) openFiles(ctx context.Context) (store.Files, error) {
-	if p.cfg.Files.URL == "" {
-		return store.OpenFolderBeside(filepath.Join(p.cfg.DataDir, store.FilesDir))
+// checkFolder writes and removes a small file in the folder for files. Where there is none yet it makes none.
+func checkFolder(ctx context.Context, dir string) []finding {
+	one := func(l level, text, do string) []finding { return []finding{{"files", l, text, do}} }
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return one(fine, "the folder in data_dir is made at the first start", "")
 	}
-	return openFiles(ctx, p.cfg, quietLog())
+	folder, err := store.OpenFolderBeside(dir)
+	if err == nil {
+		err = errors.Join(folder.Ping(ctx), folder.Close())
+	}
+	if err != nil {
+		return one(fail, "the folder in data_dir does not keep a file: "+err.Error(), "see that its user may write there, and that there is room")
+	}
+	return one(fine, "the folder in data_dir takes and removes a file", "")
 }
 
 func sameBytes(ctx context.Context, files store.Files, key string, want []byte) error {

@@ -42,7 +42,9 @@ func checkDatabase(ctx context.Context, p *patient) (findings []finding) {
 	default:
 		say(fine, fmt.Sprintf("%s, version %d", i.Server, i.Version), "")
 	}
-	if !i.Fresh && !i.SealOK {
+	if !i.Fresh && !i.SealOK && p.cfg.Store.DSN == "" && p.cfg.Secrets.Key == "" && i.KeyMode == 0 {
+		say(fail, "master.key is missing in data_dir, and its secrets were sealed with it", "put it back, or set secrets.key to what stood in it (base64)")
+	} else if !i.Fresh && !i.SealOK {
 		say(fail, "its secrets were sealed with another key", "set secrets.key to the one that was used, or put that master.key into data_dir")
 	}
 	if p.cfg.Store.DSN == "" {
