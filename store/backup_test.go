@@ -196,6 +196,18 @@ func TestForceMovesTheOldAside(t *testing.T) {
 	require.NotNil(t, s)
 }
 
+// TestForceLeavesTheKeyThatIsNeeded: a backup does not hold it, and without it nothing opens.
+func TestForceLeavesTheKeyThatIsNeeded(t *testing.T) {
+	t.Parallel()
+	dir, archive := small(t, nil, Zstd)
+	done, err := Restore(t.Context(), RestoreOptions{Dir: dir, Force: true, Now: time.Now}, bytes.NewReader(archive))
+	require.NoError(t, err)
+	require.True(t, done.KeyIsThere)
+	require.FileExists(t, filepath.Join(dir, KeyFile))
+	s, _ := openAt(t, dir, "", nil)
+	require.NotNil(t, s)
+}
+
 // TestDamagedBackups: an archive that was cut off anywhere is not complete; one with a wrong bit is refused, or the bit is
 // no part of what it holds. No server starts on what is left, and the next restore takes its place.
 func TestDamagedBackups(t *testing.T) {

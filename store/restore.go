@@ -24,7 +24,7 @@ type RestoreOptions struct {
 	Now   func() time.Time
 	Told  func(Progress) // nil for nobody
 
-	otherKey bool // the one in Dir is another than the backup needs
+	keyStays bool // the one in Dir is what the backup needs
 }
 
 // Restored is what a restore has done.
@@ -92,14 +92,14 @@ func Restore(ctx context.Context, o RestoreOptions, from io.Reader) (done Restor
 // checkKey refuses a key that cannot be the right one before anything is written.
 func (o *RestoreOptions) checkKey(a *archive) (there bool, err error) {
 	key := o.Key
-	if len(key) == 0 {
-		key, err = os.ReadFile(filepath.Join(o.Dir, KeyFile))
-		if errors.Is(err, fs.ErrNotExist) {
-			return a.WithKey, nil
-		}
-		if err == nil && keyID(key) != a.KeyID && o.Force {
-			o.otherKey = true // it goes aside
-			return a.WithKey, nil
+	stands, err := os.ReadFile(filepath.Join(o.Dir, KeyFile))
+	o.keyStays = err == nil && keyID(stands) == a.KeyID
+	if len(key) > 0 {
+		err = nil
+	} else {
+		key = stands
+		if errors.Is(err, fs.ErrNotExist) || err == nil && o.Force && !o.keyStays {
+			return a.WithKey, nil // with Force the old one goes aside
 		}
 	}
 	if err == nil && keyID(key) != a.KeyID {
@@ -118,7 +118,7 @@ func (o *RestoreOptions) clear() (aside string, err error) {
 		return "", err
 	}
 	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
-		return slices.Contains(stays, e.Name()) || strings.HasPrefix(e.Name(), asidePrefix) || e.Name() == KeyFile && !o.otherKey
+		return slices.Contains(stays, e.Name()) || strings.HasPrefix(e.Name(), asidePrefix) || e.Name() == KeyFile && (!o.Force || o.keyStays)
 	})
 	switch {
 	case len(entries) == 0:
