@@ -43,9 +43,6 @@ func (gs *gates) ask(refs []jobs.Ref, now time.Time) {
 		g.more = true
 		gs.offer(g, now)
 	}
-	if len(gs.queue) > 0 { // also for who stands there since a time when nothing was to be claimed
-		gs.ring()
-	}
 }
 
 func (gs *gates) at(ref jobs.Ref) *gate {
@@ -87,9 +84,6 @@ func (gs *gates) look(now time.Time) {
 	defer gs.mu.Unlock()
 	for _, g := range gs.byRef {
 		gs.offer(g, now)
-	}
-	if len(gs.queue) > 0 {
-		gs.ring()
 	}
 }
 

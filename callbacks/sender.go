@@ -119,7 +119,7 @@ func (s *Sender) loop(ctx, attempts context.Context) {
 
 // send claims once for all gates that have something to claim. It tells whether it found any.
 func (s *Sender) send(ctx, attempts context.Context) bool {
-	if s.stopping(ctx) {
+	if s.stopping(ctx) || s.lapsed() {
 		return false
 	}
 	wants := s.gates.wants(s.Now())
@@ -142,8 +142,20 @@ func (s *Sender) stopping(ctx context.Context) bool {
 	case <-s.Stopping:
 		return true
 	default:
-		return ctx.Err() != nil || s.Lapsed != nil && s.Lapsed()
+		return ctx.Err() != nil
 	}
+}
+
+// lapseLook is how soon a process that may have been taken for dead looks whether it may claim again.
+const lapseLook = time.Second
+
+// lapsed tells whether nothing is to be claimed now. Who stands in the queue of gates is looked at again.
+func (s *Sender) lapsed() bool {
+	if s.Lapsed == nil || !s.Lapsed() {
+		return false
+	}
+	time.AfterFunc(lapseLook, s.gates.ring)
+	return true
 }
 
 // giveUp ends, from time to time, what has waited too long at a shut gate. It runs beside the claims, so that a large

@@ -29,7 +29,7 @@ const (
 	BeatGap   = 7500 * time.Millisecond
 
 	beatEvery  = 3 * time.Second
-	beatAgain  = time.Second // after one that failed
+	beatAgain  = time.Second      // after one that failed
 	beatLapse  = 10 * time.Second // without a beat, a process begins nothing more
 	lookAround = time.Second
 )

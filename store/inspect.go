@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"golang.org/x/sys/unix"
@@ -35,6 +36,8 @@ type Inspection struct {
 	Lossy       string // a setting by which a commit may be lost with the machine
 	Connections int    // that it takes
 	Owners      int    // processes of Ringback that live
+	Proxied     bool   // a proxy stands between, which may give each transaction another connection
+	Prepares    bool   // by the DSN, statements are kept prepared on connections
 }
 
 // Inspect looks at the database that Options name, and changes nothing: a server may be at work on it.
@@ -115,11 +118,13 @@ func inspectPostgres(ctx context.Context, o Options) (i Inspection, err error) {
 	if err != nil {
 		return i, err
 	}
+	setBounds(config) // as for serve: a proxy may refuse them
 	db := stdlib.OpenDB(*config)
 	defer db.Close()
-	if err := db.PingContext(ctx); err != nil { // the clock is asked over a connection that stands
+	if i.Proxied, err = proxied(ctx, db); err != nil { // and the clock is asked over a connection that stands
 		return i, err
 	}
+	i.Prepares = config.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement
 	var now int64
 	began := o.Now()
 	err = db.QueryRowContext(ctx, postgresFacts).Scan(&i.Server, &i.Standby, &i.Connections, &i.Lossy, &i.Fresh, &now)
@@ -138,6 +143,24 @@ func inspectPostgres(ctx context.Context, o Options) (i Inspection, err error) {
 		i.SealOK, err = sealedBySame(ctx, db, o.Key)
 	}
 	return i, err
+}
+
+// proxied compares the number of the server's process with what was said to be it when the connection was made.
+func proxied(ctx context.Context, db *sql.DB) (bool, error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close()
+	var works, told uint32
+	err = conn.Raw(func(driver any) error {
+		told = driver.(*stdlib.Conn).Conn().PgConn().PID()
+		return nil
+	})
+	if err == nil {
+		err = conn.QueryRowContext(ctx, "SELECT pg_backend_pid()").Scan(&works)
+	}
+	return works != told, err
 }
 
 func countOwners(ctx context.Context, db *sql.DB, n *int) error {

@@ -39,8 +39,11 @@ func (s *Store) RecordLines(ctx context.Context, lines []jobs.Line) (woken jobs.
 
 // recordLines keeps one batch's, and adds those that were new to all.
 func (s *Store) recordLines(tx *gorm.DB, ref jobs.Ref, lines []jobs.Line, all *jobs.Tally) (jobs.Woken, error) {
-	job, err := takeJob(locked(tx), ref) // so a batch's outcomes are kept one set after the other
-	if err != nil || job.Status.Terminal() {
+	job, err := takeJob(locked(tx), ref)                                            // so a batch's outcomes are kept one set after the other
+	if jobs.IsCode(err, jobs.CodeNotFound) || err == nil && job.Status.Terminal() { // gone, or ended: nobody wants them
+		return jobs.Woken{}, nil
+	}
+	if err != nil {
 		return jobs.Woken{}, err
 	}
 	fresh, err := insertLines(tx, lines)

@@ -96,6 +96,8 @@ func TestOpenPostgresRefuses(t *testing.T) {
 		"a short key":               {good, []byte("short"), "must have 32"},
 		"a DSN that is none":        {"postgres://me:canary@host:port/db", testKey, "store.dsn"},
 		"a DSN of another form":     {"host=h password=canary port=x", testKey, "store.dsn"},
+		"a mode that guesses types": {good + "&default_query_exec_mode=exec", testKey, "cache_describe"},
+		"a mode that quotes values": {good + "&default_query_exec_mode=simple_protocol", testKey, "cache_describe"},
 		"a user who is not known":   {nobody, testKey, "nobody"},
 		"a server that is not here": {away, testKey, "connect"},
 	} {

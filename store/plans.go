@@ -24,11 +24,12 @@ type plans struct {
 // staleTries bounds how often a read is run again; each time the tables have changed anew.
 const staleTries = 5
 
-// stale tells whether a statement was refused because the tables have changed since it was prepared. By the code alone it
-// could be anything that PostgreSQL cannot do, and the message is in the server's language.
+// stale tells whether a statement was refused because the tables have changed since it was prepared or, where a proxy keeps
+// none prepared, described. By the codes alone it could be anything that PostgreSQL cannot do or read, and the messages are in
+// the server's language.
 func stale(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && e.Code == "0A000" && e.Routine == "RevalidateCachedQuery"
+	return ok && (e.Code == "0A000" && e.Routine == "RevalidateCachedQuery" || e.Code == "08P01" && e.Routine == "PortalSetResultFormat")
 }
 
 // outdated tells whether a statement is to be run again, and has all connections forget what they have prepared.

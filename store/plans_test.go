@@ -50,7 +50,16 @@ func (r *wholeRows) calls() map[string]func(n int) error {
 // connections; none of its calls fails.
 func TestTablesChangeUnderARunningProcess(t *testing.T) {
 	t.Parallel()
-	w := worldOver(t, openWith(t, func(o *Options) { o.DSN = ownDatabase(t) }))
+	for name, mode := range map[string]string{"prepared": "", "described": "&default_query_exec_mode=cache_describe"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tablesChange(t, mode)
+		})
+	}
+}
+
+func tablesChange(t *testing.T, mode string) {
+	w := worldOver(t, openWith(t, func(o *Options) { o.DSN = ownDatabase(t) + mode }))
 	later := w.another()
 	r := &wholeRows{world: w, stream: depotOver(t, w).response("resp_1", 2), endpoint: w.endpoint(wants("file.created"))}
 	w.fire("file.created")

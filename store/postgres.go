@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -46,8 +47,7 @@ func (s *Store) openPostgres(ctx context.Context) (err error) {
 	if err := migrateOver(ctx, config); err != nil {
 		return err
 	}
-	config.RuntimeParams["statement_timeout"] = fmt.Sprint(statementMost.Milliseconds())
-	config.RuntimeParams["idle_in_transaction_session_timeout"] = fmt.Sprint(idleMost.Milliseconds())
+	setBounds(config)
 	s.reading = stdlib.OpenDB(*config, stdlib.OptionResetSession(s.plans.renew))
 	most := s.options.Connections
 	if most == 0 {
@@ -65,6 +65,12 @@ func (s *Store) openPostgres(ctx context.Context) (err error) {
 	}
 	s.writer = &transactions{pool: s.reading, db: s.reads, plans: &s.plans, meter: &s.options.Meter}
 	return nil
+}
+
+// setBounds has the server end what takes too long.
+func setBounds(config *pgx.ConnConfig) {
+	config.RuntimeParams["statement_timeout"] = fmt.Sprint(statementMost.Milliseconds())
+	config.RuntimeParams["idle_in_transaction_session_timeout"] = fmt.Sprint(idleMost.Milliseconds())
 }
 
 // migrateOver uses a connection of its own, whose statements may take long and wait long, whatever the DSN or the server says
@@ -85,6 +91,10 @@ func postgresConfig(dsn string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		return nil, errors.New("store: store.dsn cannot be read: write it like postgres://user:password@host:5432/database?sslmode=require")
+	}
+	switch mode := config.DefaultQueryExecMode; mode {
+	case pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol: // they guess types: JSON that is kept as bytes would be changed
+		return nil, fmt.Errorf("store: store.dsn has default_query_exec_mode=%s, which does not keep all bytes as they are: set it to cache_describe", strings.ReplaceAll(mode.String(), " ", "_"))
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectMost

@@ -450,3 +450,13 @@ func TestExpireGoesInSlices(t *testing.T) {
 		require.Len(t, w.eventsOf("delivery.exhausted"), 450)
 	})
 }
+
+// TestOutcomesOfABatchThatIsGone are dropped: whoever brings them would try for ever.
+func TestOutcomesOfABatchThatIsGone(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, w *world) {
+		gone := jobs.Line{ProjectID: "default", JobID: "batch_gone", Line: 1, OK: true, Text: []byte("{}")}
+		require.Empty(t, must(w.RecordLines(t.Context(), []jobs.Line{gone}))(t))
+		require.Zero(t, w.count("lines"))
+	})
+}

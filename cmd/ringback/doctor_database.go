@@ -83,6 +83,13 @@ func aboutPostgres(i *store.Inspection, connections int) (findings []finding) {
 	if i.Lossy != "" {
 		say("database", warn, i.Lossy+": an accepted job may be lost with the machine", "set it to on in postgresql.conf")
 	}
+	switch {
+	case i.Proxied && i.Prepares:
+		say("database", warn, "is reached through a pooling proxy, and statements are kept prepared on its connections",
+			"where it pools by transaction, add default_query_exec_mode=cache_describe to store.dsn; and migrate over a direct connection")
+	case i.Proxied:
+		say("database", fine, "is reached through a pooling proxy: migrate over a direct connection", "")
+	}
 	need := (i.Owners + 1) * (connections + 2)
 	if need > i.Connections*9/10 {
 		say("database", warn, fmt.Sprintf("takes %d connections; %d processes and this one may want %d", i.Connections, i.Owners, need), "lower store.connections, or raise max_connections")

@@ -174,6 +174,15 @@ func TestDoctorOfAFleet(t *testing.T) {
 	require.Contains(t, about(findings, "database", fail), "cannot be read")
 }
 
+func TestDoctorKnowsAPoolingProxy(t *testing.T) {
+	t.Parallel()
+	caches := aboutPostgres(&store.Inspection{Connections: 100, Proxied: true, Prepares: true}, 5)
+	require.Contains(t, about(caches, "database", warn), "cache_describe")
+	ready := aboutPostgres(&store.Inspection{Connections: 100, Proxied: true}, 5)
+	require.Empty(t, about(ready, "database", warn))
+	require.Contains(t, about(ready, "database", fine), "pooling proxy")
+}
+
 func TestDoctorShowsNoPassword(t *testing.T) {
 	t.Parallel()
 	key := "secrets.key=" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32))

@@ -1,0 +1,118 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/ringback/ringback/callbacks"
+	"github.com/ringback/ringback/jobs"
+)
+
+// FreeOthers takes every claim away from owners other than this one: the exclusive lock on data_dir says that they are
+// dead. What they worked on is due at once.
+func (s *Store) FreeOthers(ctx context.Context, owner string) error {
+	return s.free(ctx, "claims", "owner <> '' AND owner <> @owner", owner)
+}
+
+// FreeOwn gives back what this process still holds, when it stops in order: such a claim does not count towards
+// MaxClaims.
+func (s *Store) FreeOwn(ctx context.Context, owner string) error {
+	return s.free(ctx, "CASE WHEN claims > 0 THEN claims - 1 ELSE 0 END", "owner <> '' AND owner = @owner", owner)
+}
+
+func (s *Store) free(ctx context.Context, claims, whose, owner string) error {
+	return s.write(ctx, func(tx *gorm.DB) error { return s.freeIn(tx, claims, whose, owner) })
+}
+
+func (s *Store) freeIn(tx *gorm.DB, claims, whose, owner string) error {
+	now := s.now()
+	held, err := s.interrupted(tx, whose, owner, now)
+	if err != nil {
+		return err
+	}
+	for _, table := range []string{"jobs", "shards"} {
+		// What was put to rest while it was held (its job has ended) stays at rest.
+		query := "UPDATE " + table + " SET owner = '', due_at = CASE WHEN due_at > 0 THEN CAST(@now AS BIGINT) ELSE 0 END, " +
+			"wake_at = CASE WHEN due_at > 0 THEN CAST(@now AS BIGINT) ELSE 0 END, claims = " + claims + " WHERE " + whose
+		if err := tx.Exec(query, map[string]any{"now": now, "owner": owner}).Error; err != nil {
+			return err
+		}
+	}
+	for project, ids := range byProject(held) {
+		for some := range slices.Chunk(ids, slice) { // those that have their attempt, and no others that lapsed meanwhile
+			err := tx.Exec("UPDATE deliveries SET state = 'waiting', owner = '', due_at = ?, recorded = recorded + 1, claims = "+claims+
+				" WHERE project_id = ? AND id IN ?", now, project, some).Error
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// giveBack undoes claims of which it is not known whether they stood. A claim that nobody knows of would hold its row for as
+// long as its owner lives.
+func (s *Store) giveBack(ctx context.Context, table, owner string, claims []held) {
+	for _, c := range claims {
+		for s.unclaim(ctx, table, owner, c) != nil && ctx.Err() == nil {
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+			}
+		}
+	}
+}
+
+// held is a claim of a row.
+type held struct {
+	jobs.Ref
+	attempt int64
+	gate    jobs.Ref // of a delivery
+}
+
+func heldOf[T any](rows []T, of func(*T) held) []held {
+	claims := make([]held, len(rows))
+	for i := range rows {
+		claims[i] = of(&rows[i])
+	}
+	return claims
+}
+
+func (s *Store) unclaim(ctx context.Context, table, owner string, c held) error {
+	// What was put to rest meanwhile stays at rest.
+	set := "owner = '', due_at = CASE WHEN due_at > 0 THEN CAST(@now AS BIGINT) ELSE 0 END, wake_at = CASE WHEN due_at > 0 THEN CAST(@now AS BIGINT) ELSE 0 END"
+	if table == "deliveries" {
+		set = "owner = '', due_at = @now, state = 'waiting'"
+	}
+	return s.write(ctx, func(tx *gorm.DB) error {
+		now := s.now()
+		r := tx.Exec("UPDATE "+table+" SET "+set+" WHERE project_id = @project AND id = @id AND owner = @owner AND attempt = @attempt",
+			map[string]any{"now": now, "project": c.ProjectID, "id": c.ID, "owner": owner, "attempt": c.attempt})
+		if r.Error != nil || r.RowsAffected == 0 || table != "deliveries" {
+			return r.Error
+		}
+		return wakeGates(tx, map[jobs.Ref]jobs.Time{c.gate: now})
+	})
+}
+
+// interrupted writes an attempt for each delivery whose process ended with it in hand: its receiver may have got it, and
+// will get it again. So each callback that is ever repeated has its row. It is no try: it picks neither delay nor end.
+func (s *Store) interrupted(tx *gorm.DB, whose, owner string, now jobs.Time) ([]jobs.Ref, error) {
+	var held []callbacks.Delivery
+	if err := locked(tx).Where(whose, map[string]any{"owner": owner}).Find(&held).Error; err != nil || len(held) == 0 {
+		return nil, err
+	}
+	due, attempts, refs := map[jobs.Ref]jobs.Time{}, make([]callbacks.Attempt, len(held)), make([]jobs.Ref, len(held))
+	for i := range held {
+		refs[i] = held[i].Ref()
+		attempts[i] = callbacks.Interrupted(&held[i], now)
+		sooner(due, held[i].GateRef(), now)
+	}
+	if err := tx.CreateInBatches(&attempts, 100).Error; err != nil {
+		return nil, err
+	}
+	return refs, wakeGates(tx, due)
+}
