@@ -179,7 +179,7 @@ func (t *transactions) once(ctx context.Context, do func(tx *gorm.DB) error) err
 	defer conn.Close()
 	running, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionMost)
 	defer cancel()
-	if _, err := conn.ExecContext(running, "BEGIN"); err != nil {
+	if _, err := conn.ExecContext(running, "BEGIN ISOLATION LEVEL READ COMMITTED"); err != nil {
 		_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // the next one may be newer than the server's restart
 		return fmt.Errorf("%w: %w", errNotBegun, err)
 	}
