@@ -429,7 +429,7 @@ func TestStallBoundsASilence(t *testing.T) {
 	client := http.Client{Transport: s3Transport(200 * time.Millisecond)}
 	began := time.Now()
 	_, err = client.Post("http://"+silent.Addr().String(), "", newNoise(64<<20))
-	require.ErrorContains(t, err, "timeout")
+	require.Error(t, err) // a timeout, or the connection that it closed
 	require.Less(t, time.Since(began), tooLong)
 }
 
