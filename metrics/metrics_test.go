@@ -32,6 +32,7 @@ func full() Sources {
 		Waiting:   func(context.Context) (map[string]int64, error) { return map[string]int64{"calls": 7}, nil },
 		Lanes:     func() []Lane { return []Lane{{"calls", 4, 8, 256, 1, 2, 3}} },
 		Providers: func() []Provider { return []Provider{{"up", 5, 6, true}} },
+		Heartbeat: func() time.Duration { return time.Second },
 		Callbacks: func() Callbacks { return Callbacks{9, 512, 10} },
 	}
 }
