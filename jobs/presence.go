@@ -80,14 +80,7 @@ func (p *Presence) Run(ctx context.Context) error {
 
 // Lapsed tells whether this process may have been taken for dead: it shall begin nothing now. A nil Presence is alone, and
 // never lapses. The wall clock counts too: while a machine is suspended the other one stands.
-func (p *Presence) Lapsed() bool {
-	if p == nil {
-		return false
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return apart(p.last, time.Now()) > beatLapse
-}
+func (p *Presence) Lapsed() bool { return p.Age() > beatLapse }
 
 // Age is how long ago this process could last say that it lives; zero where it is alone.
 func (p *Presence) Age() time.Duration {

@@ -15,7 +15,6 @@ type dialect struct {
 	row        string    // a row's place in its table, to change some rows of many
 	among      [2]string // around a query for places: the rows there
 	free       string    // ends the choice of rows that another transaction may be choosing: those are left to it
-	kept       string    // the order in which a batch's outcomes were kept
 	from       string    // joins the table that a query is to begin with to the next
 	ofMetadata string    // two values: jobs whose metadata has a pair
 	noMetadata string
@@ -24,7 +23,7 @@ type dialect struct {
 
 var (
 	onSQLite = dialect{
-		row: "rowid", among: [2]string{"rowid IN (", ")"}, free: "", kept: "rowid", from: "CROSS JOIN",
+		row: "rowid", among: [2]string{"rowid IN (", ")"}, free: "", from: "CROSS JOIN",
 		ofMetadata: "EXISTS (SELECT 1 FROM json_each(jobs.metadata) AS pair WHERE pair.key = ? AND pair.value = ?)",
 		noMetadata: "(metadata IS NULL OR CAST(metadata AS TEXT) IN ('', '{}', 'null'))",
 		// The index over a batch's lines holds all that is needed to find them.
@@ -34,7 +33,7 @@ var (
 	}
 	onPostgres = dialect{
 		// An array is looked up place by place; IN may be planned as a look at the whole table.
-		row: "ctid", among: [2]string{"ctid = ANY (ARRAY(", "))"}, free: " FOR UPDATE SKIP LOCKED", kept: "kept", from: "JOIN",
+		row: "ctid", among: [2]string{"ctid = ANY (ARRAY(", "))"}, free: " FOR UPDATE SKIP LOCKED", from: "JOIN",
 		// NUL and half a surrogate pair are in no text of PostgreSQL's: a job that has such a value is left out, not an error.
 		ofMetadata: `CASE WHEN metadata IS NULL OR convert_from(metadata, 'UTF8') IN ('', 'null') OR regexp_replace(replace(convert_from(metadata, 'UTF8'), '\\', ''),
 				'\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}', '', 'g') ~ '\\u([dD][89a-fA-F]|0000)' THEN FALSE
@@ -93,12 +92,17 @@ func bound(tx *gorm.DB, query string) string {
 	if sqlOf(tx) == &onSQLite {
 		return query
 	}
-	numbered := make([]byte, 0, len(query)+len(query)/2)
+	return numbered(query)
+}
+
+// numbered writes a query's placeholders as PostgreSQL wants them.
+func numbered(query string) string {
+	text := make([]byte, 0, len(query)+len(query)/2)
 	for i, part := range strings.Split(query, "?") {
 		if i > 0 {
-			numbered = strconv.AppendInt(append(numbered, '$'), int64(i), 10)
+			text = strconv.AppendInt(append(text, '$'), int64(i), 10)
 		}
-		numbered = append(numbered, part...)
+		text = append(text, part...)
 	}
-	return string(numbered)
+	return string(text)
 }

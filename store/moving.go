@@ -92,14 +92,7 @@ func (s *side) bound(query string) string {
 	if s.name == "sqlite" {
 		return query
 	}
-	var numbered strings.Builder
-	for i, part := range strings.Split(query, "?") {
-		if i > 0 {
-			numbered.WriteString("$" + strconv.Itoa(i))
-		}
-		numbered.WriteString(part)
-	}
-	return numbered.String()
+	return numbered(query)
 }
 
 // column is one that moves. Kind is text, integer, boolean or bytes.

@@ -101,12 +101,3 @@ func (s *Store) Leads(ctx context.Context, name, owner string, lease time.Durati
 	}
 	return err == nil, kept(err)
 }
-
-// Clock is the database's time: by it processes whose clocks differ find out.
-func (s *Store) Clock(ctx context.Context) (now jobs.Time, err error) {
-	if !s.Shared() {
-		return s.now(), nil
-	}
-	err = s.read(ctx).Raw("SELECT " + dbNow).Scan(&now).Error
-	return now, kept(err)
-}

@@ -258,11 +258,3 @@ func TestWhoLeavesIsForgotten(t *testing.T) {
 		require.Equal(t, 1, again[0].Claims)
 	})
 }
-
-// TestClockIsTheDatabases: a process whose own clock stands finds out.
-func TestClockIsTheDatabases(t *testing.T) {
-	t.Parallel()
-	w := worldOver(t, openPostgresStore(t))
-	now := must(w.Clock(t.Context()))(t)
-	require.InDelta(t, time.Now().UnixMilli(), int64(now), 5000)
-}
