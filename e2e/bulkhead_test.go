@@ -116,8 +116,11 @@ func (s *server) roundTrips(t *testing.T, hook *receiver, id string, due bool) t
 		at = 1
 	}
 	s.exec(t, `UPDATE deliveries SET due_at = ?, state = 'waiting', owner = '', tries = 0 WHERE endpoint_id = ?`, at, id)
-	s.exec(t, `UPDATE gates SET wake_at = ?, shut_at = 0 WHERE id = ?`, at, id)
-	s.exec(t, `INSERT INTO gates (project_id, id, wake_at, shut_at) VALUES ('default', ?, ?, 0) ON CONFLICT DO NOTHING`, id, at)
+	s.exec(t, `DELETE FROM gates WHERE id = ?`, id)
+	s.exec(t, `DELETE FROM wakes WHERE gate = ?`, id)
+	if due {
+		s.exec(t, `INSERT INTO wakes (project_id, gate, wake_at) VALUES ('default', ?, ?)`, id, at)
+	}
 	s.restart()
 	trips := startTrips(hook)
 	tick := time.NewTicker(every)

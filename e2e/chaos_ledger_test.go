@@ -42,8 +42,7 @@ func (l ledger) print(t *testing.T) {
 // end closes the doors to customers, waits for the rest, stops Ringback and holds what happened against what was promised.
 func (c *chaos) end() ledger {
 	c.t.Helper()
-	close(c.closed)
-	c.customers.Wait()
+	c.close()
 	if c.t.Failed() {
 		c.t.FailNow()
 	}

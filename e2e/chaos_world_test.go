@@ -36,7 +36,14 @@ type chaos struct {
 	accepted map[string]chaosJob // by ID
 
 	closed    chan struct{} // no customer submits any more
+	closing   sync.Once
 	customers sync.WaitGroup
+}
+
+// close has customers submit no more, and waits for the answers to what they have submitted.
+func (c *chaos) close() {
+	c.closing.Do(func() { close(c.closed) })
+	c.customers.Wait()
 }
 
 // weather is what a run has to bear.
@@ -88,6 +95,7 @@ func startChaos(t *testing.T, start func(t *testing.T, settings ...string) *flee
 	c.oneOff = startReceiver(t)
 	c.oneOff.answers(func(w http.ResponseWriter, got callback) { c.answer(w, "", secret, got) })
 	c.training = c.f.upload(http.StatusOK, part{"purpose", "", "fine-tune"}, part{"file", "train.jsonl", examples(12)}).get("id").String()
+	t.Cleanup(c.close) // a test that has failed leaves no customer behind
 	for i := range kinds {
 		c.customers.Go(func() { c.customer(&kinds[i]) })
 	}
@@ -191,7 +199,7 @@ func (c *chaos) insist(path, body, key string) (id string) {
 
 // insisting sends until it is answered, and gives the ID of what was made.
 func (c *chaos) insisting(what string, send func() (answer, error)) string {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline) && !c.t.Failed(); time.Sleep(10 * time.Millisecond) {
 		a, err := c.f.timed(send)
 		switch {
 		case err == nil && a.status/100 == 2:
@@ -201,6 +209,8 @@ func (c *chaos) insisting(what string, send func() (answer, error)) string {
 			return ""
 		}
 	}
-	c.t.Errorf("%s was not answered for %s", what, patience)
+	if !c.t.Failed() {
+		c.t.Errorf("%s was not answered for %s", what, patience)
+	}
 	return ""
 }

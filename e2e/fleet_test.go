@@ -254,12 +254,18 @@ func (s *server) address() string {
 	return ""
 }
 
-// freeAddress is one on which nobody listens, below the ports that clients' connections take: so it is still free when a
-// killed member starts again.
+// nextPort is the first of the ports that this run gives out, each of them once: below those that clients' connections take.
+var nextPort = func() *atomic.Int64 {
+	var n atomic.Int64
+	n.Store(10_000 + rand.Int64N(15_000))
+	return &n
+}()
+
+// freeAddress is one on which nobody listens, and that stays free when a killed member starts again.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	for range 1000 {
-		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(22_000)))
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", nextPort.Add(1)))
 		if err == nil {
 			require.NoError(t, l.Close())
 			return l.Addr().String()

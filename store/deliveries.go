@@ -106,10 +106,7 @@ func (c *claim) run(wants []callbacks.Want) ([]callbacks.Claimed, error) {
 	for i, w := range wants {
 		refs[i] = w.Gate
 	}
-	err := lockGates(c.tx, refs)
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	if c.shut, err = shutGates(c.tx, refs); err != nil {
 		return nil, err
 	}
@@ -126,6 +123,9 @@ func (c *claim) run(wants []callbacks.Want) ([]callbacks.Claimed, error) {
 
 // take claims what is due behind one gate, or ends all that waits there where its endpoint gets nothing any more.
 func (c *claim) take(w callbacks.Want) error {
+	if err := takeWakes(c.tx, w.Gate); err != nil {
+		return err
+	}
 	if e := c.endpoints[w.Gate]; e != nil && !e.IsActive {
 		return c.cancel(w.Gate, e)
 	}

@@ -30,13 +30,15 @@ func (s *Store) DueShards(ctx context.Context, n int) ([]string, error) {
 	return s.due(ctx, "shards", n, "TRUE")
 }
 
-// DueGates offers gates behind which deliveries are due; see due.
+// DueGates offers gates behind which deliveries are due, each of them once; see due.
 func (s *Store) DueGates(ctx context.Context, n int) (texts []string, err error) {
-	if waiting, err := s.anyDue(ctx, "gates", "TRUE"); err != nil || !waiting {
+	var waiting []string
+	err = s.read(ctx).Table("wakes").Where("wake_at <= ?", s.now()).Limit(1).Pluck("gate", &waiting).Error
+	if err != nil || len(waiting) == 0 {
 		return nil, err
 	}
 	err = s.write(ctx, func(tx *gorm.DB) error {
-		texts, err = offer(tx, "gates", "TRUE", s.now(), n)
+		texts, err = offerGates(tx, s.now(), n)
 		return err
 	})
 	return texts, err

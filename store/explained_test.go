@@ -61,7 +61,8 @@ INSERT INTO events (position, project_id, id, type, job_id, sequence, created_at
 INSERT INTO endpoints (project_id, id, name, description, url, is_active, disabled, timeout, secret_hint, sequence, last_success_at, last_failure_at, failing_since,
 	failures, created_at, changed_at, deleted_at, target)
 	SELECT 'p' || i % 100, 'e' || i, '', '', '', TRUE, '', 0, '', 0, 0, 0, 0, 0, i, i, i % 2, '' FROM generate_series(1, 5000) AS i;
-INSERT INTO gates SELECT 'default', 'e' || i, 0, 0 FROM generate_series(1, 5000) AS i;
+INSERT INTO gates SELECT 'default', 'e' || i, 5000000000000 FROM generate_series(1, 5000) AS i;
+INSERT INTO wakes SELECT 'default', 'e' || i, 5000000000000 + i FROM generate_series(1, 5000) AS i;
 INSERT INTO deliveries (project_id, id, event_id, event_type, job_id, webhook_id, url, state, reason, created_at, ended_at, attempt, claims, tries, owner, due_at,
 	wake_at, endpoint_id, gate) SELECT 'default', 'dlv_' || i, 'evt_' || i, 'file.created', 'job_' || i, '', '', CASE WHEN i % 10 = 0 THEN 'waiting' ELSE 'delivered' END,
 	'', i, i, 1, 0, 1, '', CASE WHEN i % 10 = 0 THEN i ELSE 0 END, 0, 'e' || i % 500, 'e' || i % 500 FROM generate_series(1, 20000) AS i;
@@ -109,7 +110,7 @@ func TestPostgresUsesTheIndexes(t *testing.T) {
 			must(w.DueCalls(t.Context(), 9))(t)
 		}, []string{"jobs_wake"}},
 		{"due shards", func() { w.pass(time.Minute); require.NotEmpty(t, must(w.DueShards(t.Context(), 9))(t)) }, []string{"shards_wake"}},
-		{"due gates", func() { require.NotEmpty(t, must(w.DueGates(t.Context(), 9))(t)) }, []string{"gates_wake"}},
+		{"due gates", func() { require.NotEmpty(t, must(w.DueGates(t.Context(), 9))(t)) }, []string{"wakes_due"}},
 		{"free shards", func() { require.NotEmpty(t, must(w.FreeShards(t.Context(), batch, w.now(), 8))(t)) }, []string{"shards_free"}},
 		{"claim and end of a shard", func() {
 			claimed := must(w.ClaimShards(t.Context(), "own", []jobs.Ref{host(batch.ID + ":0")}, w.now()))(t)

@@ -29,25 +29,23 @@ func TestFleetLosesNoWakeUp(t *testing.T) {
 	}
 }
 
-// TestFleetLosesNoWakeUpOfRetries: the same where a delivery that was in hand becomes due, while the janitor removes gates.
+// TestFleetLosesNoWakeUpOfRetries: the same where a delivery that was in hand becomes due.
 func TestFleetLosesNoWakeUpOfRetries(t *testing.T) {
 	t.Parallel()
 	f := fleet(t)
 	e := f[0].endpoint(wants("file.created"))
 	f[0].fire("file.created")
 	f[0].fire("file.created")
-	janitor := &Janitor{Store: f[1].Store}
 	for range 150 {
 		claimed, err := f[0].ClaimDeliveries(t.Context(), "own", []callbacks.Want{{Gate: e, Room: 1}}, f[0].now())
 		require.NoError(t, err)
-		var errs [3]error
+		var errs [2]error
 		var wg sync.WaitGroup
 		wg.Go(func() { _, errs[0] = f[0].RecordAttempts(t.Context(), f[0].again(claimed), f[0].now()) })
 		var more []callbacks.Claimed
 		wg.Go(func() { more, errs[1] = f[1].ClaimDeliveries(t.Context(), "other", behind(e), f[1].now()) })
-		wg.Go(func() { _, errs[2] = janitor.gates(t.Context()) })
 		wg.Wait()
-		require.Equal(t, [3]error{}, errs)
+		require.Equal(t, [2]error{}, errs)
 		if f[0].count("deliveries WHERE state = 'waiting'") > 0 {
 			require.NotZero(t, f[0].wakes(e))
 		}

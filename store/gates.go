@@ -10,41 +10,61 @@ import (
 	"github.com/ringback/ringback/jobs"
 )
 
-// gate is the row of what deliveries to one receiver pass through.
+// gate is the row of what deliveries to one receiver pass through, while its breaker is open.
 type gate struct {
 	ProjectID string
 	ID        string
-	WakeAt    jobs.Time
 	ShutAt    jobs.Time
 }
 
-const wakeGate = `INSERT INTO gates (project_id, id, wake_at, shut_at) VALUES (?, ?, ?, 0)
-	ON CONFLICT (project_id, id) DO UPDATE SET wake_at = excluded.wake_at WHERE gates.wake_at = 0 OR gates.wake_at > excluded.wake_at`
-
-// wakeGates has the sweeper look at gates when deliveries behind them become due. Where several transactions run at the same
-// time it is done at the end of each.
+// wakeGates has the sweeper look at gates when deliveries behind them become due.
+//
+// Each wake is a row that is added: nobody who ends a job waits for another one with the same receiver. A claim takes away
+// those that it finds, before it looks at the deliveries: what commits later has its wake still.
 func wakeGates(tx *gorm.DB, due map[jobs.Ref]jobs.Time) error {
-	if late, ok := tx.Statement.Context.Value(lateGates{}).(map[jobs.Ref]jobs.Time); ok {
-		for ref, at := range due {
-			sooner(late, ref, at)
+	return inSets(inOrder(due), func(set []jobs.Ref) error {
+		args := make([]any, 0, 3*len(set))
+		for _, ref := range set {
+			args = append(args, ref.ProjectID, ref.ID, due[ref])
 		}
-		return nil
-	}
-	return wakeGatesNow(tx, due)
+		return tx.Exec("INSERT INTO wakes (project_id, gate, wake_at) VALUES "+times("(?, ?, ?)", len(set)), args...).Error
+	})
 }
 
-// lateGates is the key, in the context of a transaction on PostgreSQL, of the gates that it is to wake (map[jobs.Ref]jobs.Time).
-// Each of them is a row that many transactions want. So it locks them last, for as short as can be, and all of them in one
-// order: no two wait for each other.
-type lateGates struct{}
+// takenAtOnce is how many wakes of a gate a claim takes away; more are left to the next look.
+const takenAtOnce = 1000
 
-func wakeGatesNow(tx *gorm.DB, due map[jobs.Ref]jobs.Time) error {
-	for _, ref := range inOrder(due) {
-		if err := tx.Exec(wakeGate, ref.ProjectID, ref.ID, due[ref]).Error; err != nil {
+// takeWakes removes a gate's wakes. One that somebody else removes at the same time is left to them.
+func takeWakes(tx *gorm.DB, ref jobs.Ref) error {
+	return exec(tx, "DELETE FROM wakes WHERE "+some(tx, "wakes", "project_id = ? AND gate = ?"), ref.ProjectID, ref.ID, takenAtOnce)
+}
+
+// sweptAtOnce bounds how often one sweep looks for more gates, where each has many wakes.
+const sweptAtOnce = 16
+
+// offerGates takes the wakes that are due, the longest due first, and gives each of their gates one in a while.
+func offerGates(tx *gorm.DB, now jobs.Time, n int) ([]string, error) {
+	again, texts := map[jobs.Ref]jobs.Time{}, []string(nil)
+	for range sweptAtOnce {
+		room, taken := n-len(again), 0
+		err := each(tx, func(rows *sql.Rows) error {
+			var ref jobs.Ref
+			err := rows.Scan(&ref.ProjectID, &ref.ID)
+			if _, known := again[ref]; !known {
+				texts = append(texts, ref.String())
+			}
+			again[ref] = now.Add(offerAgain)
+			taken++
 			return err
+		}, "DELETE FROM wakes WHERE "+some(tx, "wakes", "wake_at <= ? ORDER BY wake_at")+" RETURNING project_id, gate", int64(now), room)
+		if err != nil {
+			return nil, err
+		}
+		if taken < room || len(again) >= n {
+			break
 		}
 	}
-	return nil
+	return texts, wakeGates(tx, again)
 }
 
 // sooner notes that something behind a gate becomes due.
@@ -54,13 +74,23 @@ func sooner(due map[jobs.Ref]jobs.Time, ref jobs.Ref, at jobs.Time) {
 	}
 }
 
-const shutGate = `INSERT INTO gates (project_id, id, wake_at, shut_at) VALUES (?, ?, ?, ?)
-	ON CONFLICT (project_id, id) DO UPDATE SET wake_at = excluded.wake_at, shut_at = excluded.shut_at`
+const shutGate = `INSERT INTO gates (project_id, id, shut_at) VALUES (?, ?, ?)
+	ON CONFLICT (project_id, id) DO UPDATE SET shut_at = excluded.shut_at`
 
-// ShutGate keeps since when a gate has been shut, and has it woken.
+// ShutGate keeps since when a gate has been shut, zero where it is open again, and has it woken.
 func (s *Store) ShutGate(ctx context.Context, ref jobs.Ref, since, wake jobs.Time) error {
 	return s.write(ctx, func(tx *gorm.DB) error {
-		return tx.Exec(shutGate, ref.ProjectID, ref.ID, wake, since).Error
+		query, args := shutGate, []any{ref.ProjectID, ref.ID, int64(since)}
+		if since == 0 {
+			query, args = "DELETE FROM gates WHERE project_id = ? AND id = ?", args[:2]
+		}
+		if err := exec(tx, query, args...); err != nil {
+			return err
+		}
+		if err := takeWakes(tx, ref); err != nil {
+			return err
+		}
+		return wakeGates(tx, map[jobs.Ref]jobs.Time{ref: wake})
 	})
 }
 
@@ -74,7 +104,7 @@ func shutGates(tx *gorm.DB, refs []jobs.Ref) (map[jobs.Ref]jobs.Time, error) {
 			err := rows.Scan(&id, &at)
 			shut[jobs.Ref{ProjectID: project, ID: id}] = at
 			return err
-		}, "SELECT id, shut_at FROM gates WHERE project_id = ? AND shut_at > 0 AND id IN", project, ids)
+		}, "SELECT id, shut_at FROM gates WHERE project_id = ? AND id IN", project, ids)
 		if err != nil {
 			return nil, err
 		}
@@ -82,28 +112,11 @@ func shutGates(tx *gorm.DB, refs []jobs.Ref) (map[jobs.Ref]jobs.Time, error) {
 	return shut, nil
 }
 
-// lockGates has nobody else claim behind the gates, or wake them, before the transaction ends: what becomes due meanwhile
-// wakes them after it, and is not overlooked by it.
-func lockGates(tx *gorm.DB, refs []jobs.Ref) error {
-	if sqlOf(tx) == &onSQLite {
-		return nil
-	}
-	for project, ids := range byProject(refs) {
-		var held []string
-		err := locked(tx).Model(&gate{}).Select("id").Where("project_id = ? AND id IN ?", project, ids).Order("id").Scan(&held).Error
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// nextLook sets when the sweeper looks at a gate again: when the next of its deliveries becomes due, or soon where some
+// nextLook is when the sweeper is to look at a gate again: when the next of its deliveries becomes due, or soon where some
 // are due already, or never.
-const nextLook = `UPDATE gates SET wake_at = coalesce((
-		SELECT CASE WHEN due_at > @now THEN due_at ELSE @again END FROM deliveries
-		WHERE project_id = @project AND gate = @gate AND state = 'waiting' AND due_at > 0 ORDER BY due_at LIMIT 1), 0)
-	WHERE project_id = @project AND id = @gate`
+const nextLook = `INSERT INTO wakes (project_id, gate, wake_at)
+	SELECT project_id, gate, CASE WHEN due_at > @now THEN due_at ELSE CAST(@again AS BIGINT) END FROM deliveries
+	WHERE project_id = @project AND gate = @gate AND state = 'waiting' AND due_at > 0 ORDER BY due_at LIMIT 1`
 
 func lookAgain(tx *gorm.DB, ref jobs.Ref, now jobs.Time) error {
 	return tx.Exec(nextLook, map[string]any{"now": now, "again": now.Add(offerAgain), "project": ref.ProjectID, "gate": ref.ID}).Error
@@ -121,14 +134,14 @@ func expireDeliveries(tx *gorm.DB) string {
 	}
 	return "UPDATE deliveries SET state = 'failed', reason = ?, ended_at = ?, due_at = 0 WHERE " + d.among[0] + "SELECT d." + d.row +
 		" FROM gates g " + d.from + " deliveries d ON d.project_id = g.project_id AND d.gate = g.id" +
-		" WHERE g.shut_at > 0 AND g.shut_at <= ? AND d.state = 'waiting' AND d.due_at > 0 AND d.due_at <= ? LIMIT ?" + lock + d.among[1] + " RETURNING *"
+		" WHERE g.shut_at <= ? AND d.state = 'waiting' AND d.due_at > 0 AND d.due_at <= ? LIMIT ?" + lock + d.among[1] + " RETURNING *"
 }
 
 // ExpireDeliveries gives up what has waited at a shut gate for callbacks.MaxWait.
 func (s *Store) ExpireDeliveries(ctx context.Context, now jobs.Time) (n int, err error) {
 	before := now.Add(-callbacks.MaxWait)
 	var shut []gate
-	if err := s.read(ctx).Where("shut_at > 0 AND shut_at <= ?", before).Limit(1).Find(&shut).Error; err != nil || len(shut) == 0 {
+	if err := s.read(ctx).Where("shut_at <= ?", before).Limit(1).Find(&shut).Error; err != nil || len(shut) == 0 {
 		return 0, err
 	}
 	err = s.write(ctx, func(tx *gorm.DB) error {

@@ -32,7 +32,7 @@ func (s *Store) Unfinished(ctx context.Context) (counts []JobCount, err error) {
 	return counts, err
 }
 
-const countShut = `SELECT count(*) FROM (SELECT 1 AS one FROM gates WHERE shut_at > 0 LIMIT ?) AS counted_gates`
+const countShut = `SELECT count(*) FROM (SELECT 1 AS one FROM gates LIMIT ?) AS counted_gates`
 
 // ShutGates counts the receivers whose gates are shut, at most 10,000.
 func (s *Store) ShutGates(ctx context.Context) (n int64, err error) {
@@ -83,10 +83,11 @@ const (
 		SELECT due_at FROM shards WHERE priority = @priority AND wake_at > 0 AND wake_at <= @offered ORDER BY wake_at LIMIT @most) AS next
 		WHERE due_at > 0 AND due_at <= @now`
 	oldestDelivery = `SELECT coalesce(min(due_at), 0) FROM (
-		SELECT (SELECT d.due_at FROM deliveries d WHERE d.project_id = g.project_id AND d.gate = g.id AND d.state = 'waiting'
+		SELECT (SELECT d.due_at FROM deliveries d WHERE d.project_id = g.project_id AND d.gate = g.gate AND d.state = 'waiting'
 			AND d.due_at > 0 AND d.due_at <= @now ORDER BY d.due_at LIMIT 1) AS due_at
-		FROM (SELECT project_id, id, shut_at FROM gates WHERE wake_at > 0 AND wake_at <= @offered ORDER BY wake_at LIMIT @most) AS g
-		WHERE g.shut_at = 0) AS next`
+		FROM (SELECT DISTINCT project_id, gate FROM (
+			SELECT project_id, gate FROM wakes WHERE wake_at <= @offered ORDER BY wake_at LIMIT @most) AS due_wakes) AS g
+		WHERE NOT EXISTS (SELECT 1 FROM gates WHERE gates.project_id = g.project_id AND gates.id = g.gate)) AS next`
 )
 
 // pick is a range of the index by which the sweeper finds rows.

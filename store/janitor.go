@@ -58,7 +58,7 @@ func (j *Janitor) runOnce(ctx context.Context) (n int, err error) {
 		return func(ctx context.Context) (int, error) { return j.bySlices(ctx, step) }
 	}
 	for _, step := range []func(context.Context) (int, error){
-		whole(j.keys), whole(j.gates), whole(j.expired), whole(j.lasting), whole(j.lapsed), whole(j.parts), whole(j.streams), whole(j.spent),
+		whole(j.keys), whole(j.expired), whole(j.lasting), whole(j.lapsed), whole(j.parts), whole(j.streams), whole(j.spent),
 		j.events, j.attempts, j.results, j.jobs, j.remains,
 		whole(j.deleted), whole(j.names), whole(j.uploads), j.giveBack, whole(j.orphans), whole(j.unfinished),
 	} {
@@ -76,17 +76,6 @@ func (j *Janitor) deletedStreams(ctx context.Context) (int, error) { return j.by
 
 func (j *Janitor) keys(ctx context.Context) (int, error) {
 	return j.remove(ctx, "idempotency_keys", "created_at <= ?", keyTTL)
-}
-
-// gates removes the rows of gates behind which nothing waits; the next delivery makes its own again.
-func (j *Janitor) gates(ctx context.Context) (int, error) {
-	var n int64
-	err := j.write(ctx, func(tx *gorm.DB) error {
-		r := tx.Exec("DELETE FROM gates WHERE "+some(tx, "gates", "wake_at = 0 AND shut_at = 0"), j.room())
-		n = r.RowsAffected
-		return r.Error
-	})
-	return int(n), err
 }
 
 // expired hides files whose time has passed.

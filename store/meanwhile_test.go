@@ -80,7 +80,7 @@ func TestNothingIsSentAgainWithoutItsEvent(t *testing.T) {
 			to, event, delivery := d.failed()
 			d.pass(2 * day)
 			var cleaned chan struct{}
-			d.before("INSERT INTO gates", func() {
+			d.before("INSERT INTO wakes", func() {
 				cleaned = d.meanwhile(func() { d.purge(Periods{Events: day}) })
 			})
 			require.Equal(t, 1, must(send(d.world, to, event, delivery))(t))

@@ -68,8 +68,8 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 			must(w.calls.UpdateEndpoint(t.Context(), e, []byte(`{"is_active":false}`)))(t)
 			require.Empty(t, w.claim(e))
 		}, "deliveries_waiting (project_id=? AND gate=?", false},
-		{"due gates", func(w *world, _ jobs.Ref) { must(w.DueGates(t.Context(), 9))(t) }, "gates_wake (wake_at>? AND wake_at<?)", false},
-		{"expire: its gates", expire, "gates_shut (shut_at>? AND shut_at<?)", true},
+		{"due gates", func(w *world, _ jobs.Ref) { must(w.DueGates(t.Context(), 9))(t) }, "wakes_due (wake_at<?)", false},
+		{"expire: its gates", expire, "gates_shut (shut_at<?)", true},
 		{"expire: its deliveries", expire, "deliveries_waiting (project_id=? AND gate=? AND due_at>? AND due_at<?)", true},
 		{"list", list(callbacks.DeliveryFilter{}), "deliveries_newest (project_id=? AND (created_at,id)<(?,?))", false},
 		{"list of a span of time", list(callbacks.DeliveryFilter{Since: 1, Until: begun}), "deliveries_newest (project_id=? AND", false},
@@ -98,10 +98,10 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"at a start", func(w *world, _ jobs.Ref) { require.NoError(t, w.FreeOthers(t.Context(), "own")) }, "deliveries USING INDEX deliveries_owner", false},
 		{"unfinished jobs", func(w *world, _ jobs.Ref) { must(w.Unfinished(t.Context()))(t) }, "jobs USING INDEX jobs_open", true},
 		{"shut gates", func(w *world, _ jobs.Ref) { must(w.ShutGates(t.Context()))(t) }, "gates USING COVERING INDEX gates_shut", false},
-		{"oldest due: jobs", oldestDue, "jobs_wake (kind=? AND priority=? AND wake_at>? AND wake_at<?)", false},
-		{"oldest due: shards", oldestDue, "shards_wake (priority=? AND wake_at>? AND wake_at<?)", false},
-		{"oldest due: gates", oldestDue, "gates_wake (wake_at>? AND wake_at<?)", false},
-		{"oldest due: deliveries", oldestDue, "deliveries_waiting (project_id=? AND gate=? AND due_at>? AND due_at<?)", false},
+		{"oldest due: jobs", oldestDue, "jobs_wake (kind=? AND priority=? AND wake_at>? AND wake_at<?)", true},
+		{"oldest due: shards", oldestDue, "shards_wake (priority=? AND wake_at>? AND wake_at<?)", true},
+		{"oldest due: gates", oldestDue, "wakes_due (wake_at<?)", true},
+		{"oldest due: deliveries", oldestDue, "deliveries_waiting (project_id=? AND gate=? AND due_at>? AND due_at<?)", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := w.endpoint()
@@ -152,7 +152,7 @@ func TestBacklogCostsNothing(t *testing.T) {
 			least, nothing := time.Hour, time.Hour
 			for range 5 {
 				start := time.Now()
-				w.exec("UPDATE gates SET wake_at = wake_at")
+				w.exec("UPDATE gates SET shut_at = shut_at")
 				nothing = min(nothing, time.Since(start))
 				start = time.Now()
 				do()

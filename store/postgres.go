@@ -183,14 +183,9 @@ func (t *transactions) once(ctx context.Context, do func(tx *gorm.DB) error) err
 		_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // the next one may be newer than the server's restart
 		return fmt.Errorf("%w: %w", errNotBegun, err)
 	}
-	gates := map[jobs.Ref]jobs.Time{}
-	tx := t.db.Session(&gorm.Session{NewDB: true, Context: context.WithValue(running, lateGates{}, gates)})
+	tx := t.db.Session(&gorm.Session{NewDB: true, Context: running})
 	tx.Statement.ConnPool = conn
-	err = guarded(do, tx)
-	if err == nil {
-		err = wakeGatesNow(tx, gates)
-	}
-	if err != nil {
+	if err := guarded(do, tx); err != nil {
 		rollback(running, conn)
 		return err
 	}

@@ -28,7 +28,7 @@ func TestR16RetryByHand(t *testing.T) {
 				w.record(w.answered(c, 500))
 				w.exec("UPDATE deliveries SET state = ?, claims = 2, reason = 'r'", tt.state)
 				w.exec("UPDATE deliveries SET ended_at = 5, due_at = 0 WHERE state <> 'waiting'")
-				w.exec("UPDATE gates SET wake_at = 0")
+				w.exec("DELETE FROM wakes")
 				w.woken.refs = nil
 				shown := must(w.calls.RetryDelivery(t.Context(), c.Ref()))(t)
 				require.Equal(t, callbacks.Waiting, shown.Status)
@@ -137,7 +137,7 @@ func TestR16BulkRetry(t *testing.T) {
 		w.exec("UPDATE deliveries SET endpoint_id = ?, gate = ? WHERE id = 'dlv_00002999'", other.ID, other.ID)
 		w.exec("UPDATE deliveries SET state = 'delivered' WHERE id = 'dlv_00000010'")
 		w.exec("UPDATE endpoints SET is_active = FALSE WHERE id = ?", off.ID)
-		w.exec("UPDATE gates SET wake_at = 0")
+		w.exec("DELETE FROM wakes")
 		require.NoError(t, w.ensureProject(t.Context(), "other", ""))
 		w.exec(`INSERT INTO deliveries (project_id, id, event_id, event_type, job_id, webhook_id, url, state, reason, created_at, ended_at, attempt, claims, tries,
 			owner, due_at, wake_at, gate)
@@ -151,7 +151,7 @@ func TestR16BulkRetry(t *testing.T) {
 		require.Equal(t, 3, w.count("deliveries WHERE state = 'failed' AND NOT manual"))
 		require.Equal(t, w.now(), w.wakes(e))
 		require.Equal(t, w.now(), w.wakes(other), "each gate is looked at")
-		require.Zero(t, w.count("gates WHERE id = ? AND wake_at > 0", off.ID))
+		require.Zero(t, w.count("wakes WHERE gate = ?", off.ID))
 		require.Zero(t, must(w.calls.RetryDeliveries(t.Context(), callbacks.DeliveryFilter{ProjectID: "default", NeverArrived: true}))(t))
 	})
 }
@@ -285,7 +285,7 @@ func TestReplaySince(t *testing.T) {
 				w.pass(time.Hour)
 				events["late"] = w.fire("batch.failed", model("gpt-4o"))
 				w.exec("DELETE FROM deliveries WHERE event_id = ?", events["late"])
-				w.exec("UPDATE gates SET wake_at = 0")
+				w.exec("DELETE FROM wakes")
 				w.pass(time.Hour)
 				n := must(w.calls.ReplaySince(t.Context(), e, tt.q))(t)
 				var got []string

@@ -194,9 +194,9 @@ func (w *world) count(query string, args ...any) (n int) {
 // wakes is when a gate is looked at: its wake_at.
 func (w *world) wakes(ref jobs.Ref) jobs.Time {
 	w.t.Helper()
-	var g gate
-	require.NoError(w.t, w.reads.Where("project_id = ? AND id = ?", ref.ProjectID, ref.ID).Take(&g).Error)
-	return g.WakeAt
+	var at jobs.Time
+	require.NoError(w.t, w.reads.Raw("SELECT coalesce(min(wake_at), 0) FROM wakes WHERE project_id = ? AND gate = ?", ref.ProjectID, ref.ID).Scan(&at).Error)
+	return at
 }
 
 // all are a project's deliveries, oldest first.
@@ -231,6 +231,5 @@ func (w *world) backlog(to jobs.Ref, state callbacks.State, n int) {
 		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
 		SELECT ?, 'dlv_' || substr(CAST(100000000 + i AS TEXT), 2), ?, 'quiet.event', '', 'whk_' || substr(CAST(100000000 + i AS TEXT), 2), ?, ?, 'u', ?, '',
 			CAST(? AS BIGINT) + i, 0, 0, 0, 3, '', %s, 0 FROM n`, n, due), to.ProjectID, event, to.ID, to.ID, state, begun)
-	w.exec("INSERT INTO gates (project_id, id, wake_at, shut_at) VALUES (?, ?, ?, 0) ON CONFLICT (project_id, id) DO UPDATE SET wake_at = excluded.wake_at",
-		to.ProjectID, to.ID, begun)
+	w.exec("INSERT INTO wakes (project_id, gate, wake_at) VALUES (?, ?, ?)", to.ProjectID, to.ID, begun)
 }

@@ -262,15 +262,23 @@ CREATE TABLE endpoints (
 CREATE INDEX endpoints_newest ON endpoints (project_id, created_at, id) WHERE deleted_at = 0;
 CREATE INDEX endpoints_active ON endpoints (project_id) WHERE is_active AND deleted_at = 0;
 
+-- Receivers whose breaker is open.
 CREATE TABLE gates (
     project_id         TEXT COLLATE "C" NOT NULL,
     id                 TEXT COLLATE "C" NOT NULL,
-    wake_at            BIGINT NOT NULL,
-    shut_at            BIGINT NOT NULL, -- since when its breaker is open
+    shut_at            BIGINT NOT NULL, -- since when
     PRIMARY KEY (project_id, id)
 );
-CREATE INDEX gates_wake ON gates (wake_at) WHERE wake_at > 0;
-CREATE INDEX gates_shut ON gates (shut_at) WHERE shut_at > 0;
+CREATE INDEX gates_shut ON gates (shut_at);
+
+-- When the sweeper is to look at deliveries behind a gate; any number for each.
+CREATE TABLE wakes (
+    project_id         TEXT COLLATE "C" NOT NULL,
+    gate               TEXT COLLATE "C" NOT NULL,
+    wake_at            BIGINT NOT NULL
+);
+CREATE INDEX wakes_gate ON wakes (project_id, gate);
+CREATE INDEX wakes_due ON wakes (wake_at);
 
 CREATE TABLE tuning_events (
     position           BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

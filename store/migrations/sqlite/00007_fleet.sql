@@ -9,6 +9,22 @@ CREATE INDEX shards_free ON shards (project_id, job_id, n) WHERE owner = '' AND 
 DROP INDEX deliveries_asked;
 CREATE INDEX deliveries_asked ON deliveries (project_id, gate, due_at) WHERE state = 'waiting' AND manual;
 
+-- When the sweeper is to look at deliveries behind a gate is a row of its own, any number for each gate; gates are those
+-- whose breaker is open.
+CREATE TABLE wakes (
+    project_id TEXT    NOT NULL,
+    gate       TEXT    NOT NULL,
+    wake_at    INTEGER NOT NULL
+);
+CREATE INDEX wakes_gate ON wakes (project_id, gate);
+CREATE INDEX wakes_due ON wakes (wake_at);
+INSERT INTO wakes (project_id, gate, wake_at) SELECT project_id, id, wake_at FROM gates WHERE wake_at > 0;
+DELETE FROM gates WHERE shut_at = 0;
+DROP INDEX gates_wake;
+DROP INDEX gates_shut;
+ALTER TABLE gates DROP COLUMN wake_at;
+CREATE INDEX gates_shut ON gates (shut_at);
+
 ALTER TABLE jobs ADD COLUMN trace TEXT NOT NULL DEFAULT ''; -- traceparent, and after a space tracestate
 ALTER TABLE events ADD COLUMN trace TEXT NOT NULL DEFAULT ''; -- its job's
 
