@@ -162,12 +162,17 @@ func (s *Store) Statuses(ctx context.Context, refs []jobs.Ref) (map[jobs.Ref]job
 	return states, nil
 }
 
-const claimJobs = `UPDATE jobs SET owner = ?, attempt = attempt + 1, claims = claims + 1, wake_at = 0, changed_at = ?,
+// claimJobs leaves to others what they are claiming: their tasks came at the same time.
+func claimJobs(tx *gorm.DB) string {
+	return claimThem + some(tx, "jobs", "project_id = ? AND id IN ? AND owner = '' AND due_at > 0 AND due_at <= ?") + " RETURNING *"
+}
+
+const claimThem = `UPDATE jobs SET owner = ?, attempt = attempt + 1, claims = claims + 1, wake_at = 0, changed_at = ?,
 	blocked_by = '', blocked_until = 0,
 	sequence = CASE WHEN status = 'queued' AND kind = 'generation' THEN sequence + 1 ELSE sequence END,
 	started_at = CASE WHEN status = 'queued' AND kind <> 'fine_tuning' THEN ? ELSE started_at END,
 	status = CASE WHEN status = 'queued' AND kind <> 'fine_tuning' THEN 'in_progress' ELSE status END
-	WHERE project_id = ? AND id IN ? AND owner = '' AND due_at > 0 AND due_at <= ? RETURNING *`
+	WHERE `
 
 // ClaimJobs takes the jobs that are due and free.
 func (s *Store) ClaimJobs(ctx context.Context, owner string, refs []jobs.Ref, now jobs.Time) (claimed []jobs.Job, err error) {
@@ -175,7 +180,7 @@ func (s *Store) ClaimJobs(ctx context.Context, owner string, refs []jobs.Ref, no
 		claimed = nil
 		for project, ids := range byProject(refs) {
 			var rows []jobs.Job
-			if err := tx.Raw(claimJobs, owner, now, now, project, ids, now).Scan(&rows).Error; err != nil {
+			if err := tx.Raw(claimJobs(tx), owner, now, now, project, ids, now, len(ids)).Scan(&rows).Error; err != nil {
 				return err
 			}
 			claimed = append(claimed, rows...)
