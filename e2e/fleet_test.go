@@ -129,7 +129,7 @@ func (f *fleet) begin() {
 	if len(f.apis) > 1 {
 		f.front = httptest.NewServer(http.HandlerFunc(f.pass))
 		f.t.Cleanup(f.front.Close)
-		f.client.url = f.front.URL
+		f.url = f.front.URL
 	}
 	f.members()[0].start()
 	f.each(f.members()[1:], (*server).start)

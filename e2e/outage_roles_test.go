@@ -33,7 +33,7 @@ func noAPI(t *testing.T) {
 	require.Equal(t, "completed", f.ended(batch).get("status").String())
 	require.Len(t, hook.all(), generations+1)
 	require.Equal(t, generations+100, up.count())
-	f.client.call(http.StatusOK, "GET", "/v1/jobs/"+jobs[0], "")
+	f.call(http.StatusOK, "GET", "/v1/jobs/"+jobs[0], "")
 }
 
 // An API process without any worker takes submissions and tells of them; they are done when a worker comes.

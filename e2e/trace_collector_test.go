@@ -120,7 +120,7 @@ func startHearing(t *testing.T, answer func(body string) reply) *hearing {
 			h.headers = append(h.headers, r.Header.Clone())
 			h.mu.Unlock()
 		}
-		h.upstream.ServeHTTP(w, r)
+		h.ServeHTTP(w, r)
 	})
 	return h
 }

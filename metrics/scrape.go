@@ -81,16 +81,16 @@ func (s *scrape) ask() (h heard) {
 	ctx, cancel := context.WithTimeout(context.Background(), askedAtMost)
 	defer cancel()
 	var wg sync.WaitGroup
-	begin(&wg, s, ctx, "jobs", s.from.Jobs, func(jobs []Jobs) { h.jobs = jobs })
-	begin(&wg, s, ctx, "oldest_due", s.from.OldestDue, func(ages map[string]time.Duration) { h.oldest = ages })
-	begin(&wg, s, ctx, "queue", s.from.Waiting, func(tasks map[string]int64) { h.waiting = tasks })
-	begin(&wg, s, ctx, "gates", s.from.ShutGates, func(n int64) { h.shutGates = &n })
+	begin(ctx, &wg, s, "jobs", s.from.Jobs, func(jobs []Jobs) { h.jobs = jobs })
+	begin(ctx, &wg, s, "oldest_due", s.from.OldestDue, func(ages map[string]time.Duration) { h.oldest = ages })
+	begin(ctx, &wg, s, "queue", s.from.Waiting, func(tasks map[string]int64) { h.waiting = tasks })
+	begin(ctx, &wg, s, "gates", s.from.ShutGates, func(n int64) { h.shutGates = &n })
 	wg.Wait()
 	return h
 }
 
 // begin asks one source beside the others. A source that is nil, or fails, says nothing.
-func begin[T any](wg *sync.WaitGroup, s *scrape, ctx context.Context, name string, source func(context.Context) (T, error), take func(T)) {
+func begin[T any](ctx context.Context, wg *sync.WaitGroup, s *scrape, name string, source func(context.Context) (T, error), take func(T)) {
 	if source == nil {
 		return
 	}

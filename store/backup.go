@@ -30,7 +30,6 @@ type BackupOptions struct {
 type backup struct {
 	BackupOptions
 	hold *hold
-	head Archive
 }
 
 // Backup writes a consistent copy of a data_dir that another process may be serving on. It takes no lock but its own

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -423,7 +422,7 @@ func requireSame(t *testing.T, want io.Reader, got io.ReadCloser) {
 
 func sumOf(t *testing.T, r io.Reader) string {
 	t.Helper()
-	var h hash.Hash = sha256.New()
+	h := sha256.New()
 	n, err := io.Copy(h, r)
 	require.NoError(t, err)
 	return fmt.Sprintf("%d bytes, %x", n, h.Sum(nil))

@@ -233,7 +233,7 @@ func encodeValue(to *bytes.Buffer, c column, value any) error {
 			value = asText(string(v))
 		}
 	case string:
-		if value = any(asText(v)); c.Kind == "bytes" {
+		if value = asText(v); c.Kind == "bytes" {
 			value = []byte(v)
 		}
 	case nil, bool, int64:

@@ -213,7 +213,7 @@ func TestMovesAllRows(t *testing.T) {
 
 	there, thereFiles := openAt(t, t.TempDir(), newDSN(t), moveKey)
 	done := imported(t, there, thereFiles, exported(t, from, files))
-	require.EqualValues(t, 50, done.Contents.Files, "of files and of parts")
+	require.EqualValues(t, 50, done.Files, "of files and of parts")
 	require.EqualValues(t, 25, done.Jobs)
 	require.Zero(t, done.Mended)
 	equalRows(t, want, rowsOf(t, there))

@@ -204,7 +204,7 @@ func (i *importing) takeFile(ctx context.Context, entry *tar.Header, key string)
 		return ErrDamaged
 	}
 	in := i.reader(entry)
-	if _, err := i.ImportOptions.Files.Put(ctx, key, in); err != nil {
+	if _, err := i.Files.Put(ctx, key, in); err != nil {
 		return err
 	}
 	i.Contents.Files++

@@ -336,7 +336,7 @@ func expect(ctx context.Context, database string) (*expected, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := namedRows(ctx, db, named, "")
+	rows, err := namedRows(ctx, db, named, "") //nolint:rowserrcheck // whoever walks over them looks
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

@@ -71,8 +71,8 @@ func (p *pace) pause(ctx context.Context, took time.Duration) error {
 
 // bySlices repeats a step until it finds nothing more: others can write in between.
 func (j *Janitor) bySlices(ctx context.Context, step func(context.Context) (int, error)) (n int, err error) {
-	j.pace.rows = leastSlice
-	defer func() { j.pace.rows = 0 }()
+	j.rows = leastSlice
+	defer func() { j.rows = 0 }()
 	for {
 		if err := j.stillLeads(ctx); err != nil {
 			return n, err
@@ -120,7 +120,7 @@ func (j *Janitor) write(ctx context.Context, do func(tx *gorm.DB) error) error {
 
 // stillLeads is errNotLeading where another process of the fleet cleans.
 func (j *Janitor) stillLeads(ctx context.Context) error {
-	if time.Now().Before(j.pace.leads) {
+	if time.Now().Before(j.leads) {
 		return nil
 	}
 	asked := time.Now()
@@ -131,6 +131,6 @@ func (j *Janitor) stillLeads(ctx context.Context) error {
 	case !leads:
 		return errNotLeading
 	}
-	j.pace.leads = asked.Add(janitorLease / 3)
+	j.leads = asked.Add(janitorLease / 3)
 	return nil
 }

@@ -25,14 +25,14 @@ func ParseS3(text string) (S3Options, error) {
 		return S3Options{}, errors.New("carries keys: set them as files.access_key and files.secret_key instead")
 	}
 	if err := s3utils.CheckValidBucketNameStrict(u.Host); err != nil {
-		return S3Options{}, fmt.Errorf("%q is not the name of a bucket: 3 to 63 lower-case letters, digits, - and .", u.Host)
+		return S3Options{}, fmt.Errorf("%q is not the name of a bucket: take 3 to 63 lower-case letters, digits, dots and hyphens", u.Host)
 	}
 	o := S3Options{Bucket: u.Host, Prefix: strings.Trim(u.Path, "/")}
 	if o.Prefix == "" {
 		o.Prefix = DefaultPrefix
 	}
 	if !fs.ValidPath(o.Prefix) || o.Prefix == "." {
-		return S3Options{}, fmt.Errorf("%q is not a prefix: leave out empty parts, . and ..", o.Prefix)
+		return S3Options{}, fmt.Errorf("%q is not a prefix: leave out empty parts and dots that stand alone", o.Prefix)
 	}
 	return o, o.readQuery(u.RawQuery)
 }
