@@ -1,7 +1,7 @@
 # make demo    the main job, end to end, in a temporary folder
 # make test    the whole suite: unit, whole-program and client tests, a short bench, seconds of fuzzing
 # make check   format, vet, lint, known vulnerabilities, architecture
-# make chaos   200 kills under load in each mode, and the ledgers of what arrived: a quarter of an hour
+# make chaos   200 kills under load in each mode, and the ledgers of what arrived: half an hour
 # make soak    an hour of load and faults in both modes (SOAK=10m: ten minutes), the ledgers, and what the processes took up
 # make growth  a million lines in one batch, a million finished jobs, and four workers at one batch: tables, in both modes
 # make bench   the full bench; its table stands in the README
@@ -67,7 +67,7 @@ bench:
 # Kills processes under load, 200 times in each mode (KILLS=20: 20 times), and prints what arrived, and how often.
 KILLS ?= 200
 chaos: needs
-	RINGBACK_LONG=1 RINGBACK_CHAOS_KILLS=$(KILLS) go test -count=1 -timeout 3h -v ./e2e -run 'TestChaosLosesNothing|TestKilledBatchGoesOnWhereItWas|TestDeadAndFrozenWorkersAreTakenOver|TestOutages'
+	RINGBACK_LONG=1 RINGBACK_CHAOS_KILLS=$(KILLS) go test -count=1 -timeout 3h -parallel 1 -v ./e2e -run 'TestChaosLosesNothing|TestKilledBatchGoesOnWhereItWas|TestDeadAndFrozenWorkersAreTakenOver|TestOutages'
 
 SOAK ?= 1h
 soak: needs

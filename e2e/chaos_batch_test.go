@@ -31,7 +31,7 @@ func TestKilledBatchGoesOnWhereItWas(t *testing.T) {
 	for m, n := range kills {
 		tests[string(m)] = func(t *testing.T) { killedBatch(t, m, lines, n) }
 	}
-	together(t, tests)
+	inTurn(t, tests)
 }
 
 func killedBatch(t *testing.T, m mode, lines, kills int) {

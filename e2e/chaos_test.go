@@ -26,7 +26,7 @@ func TestChaosLosesNothing(t *testing.T) {
 		tests[string(m)+", killed"] = func(t *testing.T) { killed(t, m, kills) }
 		tests[string(m)+", stopped"] = func(t *testing.T) { stopped(t, m, 3) }
 	}
-	together(t, tests)
+	inTurn(t, tests)
 }
 
 // chaosKills is how often processes are killed; few where nobody says.

@@ -338,6 +338,18 @@ func bucket(t *testing.T) []string {
 	return []string{"files.url=" + s.URL(place), "files.access_key=" + s.AccessKey, "files.secret_key=" + s.SecretKey}
 }
 
+// inTurn runs subtests one after the other in the long form, each with the machine to itself, and else side by side.
+func inTurn(t *testing.T, tests map[string]func(t *testing.T)) {
+	t.Helper()
+	if !longForm() {
+		together(t, tests)
+		return
+	}
+	for name, test := range tests {
+		t.Run(name, test)
+	}
+}
+
 // together runs subtests side by side: they wait more than they work.
 func together(t *testing.T, tests map[string]func(t *testing.T)) {
 	t.Helper()

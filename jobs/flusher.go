@@ -129,11 +129,10 @@ func (r *Runner) record(ctx context.Context, lines []Line) error {
 	woken, err := r.Store.RecordLines(ctx, lines)
 	if err != nil {
 		r.Log.Error("cannot keep results; calls wait until it works", "lines", len(lines), "err", err)
-		return err
 	}
-	woken.Pass(ctx, r.Waker)
+	woken.Pass(ctx, r.Waker) // also what follows from those that were kept
 	for _, ref := range woken.Batches {
 		r.Watchers.Ring(ref)
 	}
-	return nil
+	return err
 }

@@ -5,36 +5,67 @@ import (
 	"database/sql"
 	"slices"
 	"strings"
+	"sync"
 
+	"golang.org/x/sync/errgroup"
 	"gorm.io/gorm"
 
 	"github.com/ringback/ringback/jobs"
 )
 
-// RecordLines keeps the first outcome of each line. Lines of batches that have ended are dropped: their files stand.
+// recordersAtOnce is how many batches' outcomes are written at the same time, where that is possible.
+const recordersAtOnce = 4
+
+// RecordLines keeps the first outcome of each line. Lines of batches that have ended are dropped: their files stand. After an
+// error some may be kept, and all can be sent again.
+//
+// On PostgreSQL each batch has a transaction of its own: nobody waits for a batch's row who holds another one's.
 func (s *Store) RecordLines(ctx context.Context, lines []jobs.Line) (woken jobs.Woken, err error) {
 	byJob := map[jobs.Ref][]jobs.Line{}
 	for _, l := range lines {
 		ref := jobs.Ref{ProjectID: l.ProjectID, ID: l.JobID}
 		byJob[ref] = append(byJob[ref], l)
 	}
+	sets := [][]jobs.Ref{inOrder(byJob)}
+	if s.Shared() {
+		sets = slices.Collect(slices.Chunk(sets[0], 1))
+	}
+	var mu sync.Mutex
+	var all errgroup.Group
+	all.SetLimit(recordersAtOnce)
+	for _, set := range sets {
+		all.Go(func() error {
+			more, err := s.recordSet(ctx, set, byJob)
+			mu.Lock()
+			defer mu.Unlock()
+			woken.Join(more)
+			return err
+		})
+	}
+	return woken, all.Wait()
+}
+
+// recordSet keeps the lines of some batches in one transaction.
+func (s *Store) recordSet(ctx context.Context, set []jobs.Ref, byJob map[jobs.Ref][]jobs.Line) (woken jobs.Woken, err error) {
 	var fresh jobs.Tally
+	n := 0
 	err = s.write(ctx, func(tx *gorm.DB) error {
-		woken, fresh = jobs.Woken{}, jobs.Tally{}
-		for _, ref := range inOrder(byJob) {
-			lines := byJob[ref]
-			more, err := s.recordLines(tx, ref, lines, &fresh)
+		woken, fresh, n = jobs.Woken{}, jobs.Tally{}, 0
+		for _, ref := range set {
+			more, err := s.recordLines(tx, ref, byJob[ref], &fresh)
 			if err != nil {
 				return err
 			}
+			n += len(byJob[ref])
 			woken.Join(more)
 		}
 		return nil
 	})
-	if err == nil {
-		s.options.Meter.lines(len(lines), fresh)
+	if err != nil {
+		return jobs.Woken{}, err
 	}
-	return woken, err
+	s.options.Meter.lines(n, fresh)
+	return woken, nil
 }
 
 // recordLines keeps one batch's, and adds those that were new to all.
