@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,6 +27,9 @@ func newHold(dir string) (_ *hold, err error) {
 	if h.lock, err = os.OpenFile(filepath.Join(dir, "backup.lock"), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
 		return nil, fmt.Errorf("store: cannot make a backup of data_dir %s: %w", dir, err)
 	}
+	if err := likeDir(dir, h.lock); err != nil {
+		return nil, errors.Join(err, h.lock.Close())
+	}
 	if err := unix.Flock(int(h.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("store: another backup of data_dir %s is being made; wait for its end", dir), h.lock.Close())
 	}
@@ -33,6 +37,18 @@ func newHold(dir string) (_ *hold, err error) {
 		return nil, errors.Join(fmt.Errorf("store: cannot hold files: %w", err), h.lock.Close())
 	}
 	return h, nil
+}
+
+// likeDir gives a file to whom its folder belongs, so that a backup made as root keeps no later one from its work.
+func likeDir(dir string, f *os.File) error {
+	about, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("store: cannot look at data_dir: %w", err)
+	}
+	if owner, ok := about.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
+		return f.Chown(int(owner.Uid), int(owner.Gid))
+	}
+	return nil
 }
 
 // release removes the second names.

@@ -65,7 +65,7 @@ func (o *ImportOptions) checkKey(sealedBy string) error {
 		key, _ = os.ReadFile(filepath.Join(o.Dir, KeyFile)) // without one a new one is made
 	}
 	if len(o.OldKey) == 0 && keyID(key) != sealedBy {
-		return fmt.Errorf("store: this export cannot be imported with this key: %w", errKey)
+		return fmt.Errorf("store: this export cannot be imported with this key: %w%s", errKey, orReseal)
 	}
 	return nil
 }

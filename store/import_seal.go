@@ -18,6 +18,9 @@ var sealed = map[string]map[string]func(project, id string) string{
 	"idempotency_keys": {"answer": func(p, key string) string { return (&idempotencyKey{ProjectID: p, Key: key}).place() }},
 }
 
+// orReseal goes on where errKey ends.
+const orReseal = "\n  or give the old key too, and let `ringback import --reseal` seal them anew"
+
 // resealer opens with one key and seals with another.
 type resealer struct{ from, to *sealer }
 
@@ -27,7 +30,7 @@ func newResealer(old []byte, id string, to *sealer) (*resealer, error) {
 		return nil, nil //nolint:nilnil // nothing to do
 	}
 	if len(old) == 0 {
-		return nil, fmt.Errorf("store: this export cannot be imported with this key: %w", errKey)
+		return nil, fmt.Errorf("store: this export cannot be imported with this key: %w%s", errKey, orReseal)
 	}
 	from, err := newSealer(old, "", false)
 	if err != nil {

@@ -90,7 +90,7 @@ func migrateOver(ctx context.Context, config *pgx.ConnConfig) error {
 func postgresConfig(dsn string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		return nil, errors.New("store: store.dsn cannot be read: write it like postgres://user:password@host:5432/database?sslmode=require")
+		return nil, errors.New("store: store.dsn cannot be read: write it like postgres://user:password@host:5432/database?sslmode=require, with what is no letter or digit in the password percent-encoded (/ as %2F)")
 	}
 	switch mode := config.DefaultQueryExecMode; mode {
 	case pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol: // they guess types: JSON that is kept as bytes would be changed

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -13,7 +14,11 @@ import (
 
 // openTelemetry makes what tells work as spans. Without a collector it passes clients' traces on, and records nothing.
 func (a *app) openTelemetry(context.Context) error {
-	endpoint := cmp.Or(a.cfg.Telemetry.OTLPEndpoint, os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"))
+	endpoint, from := a.cfg.Telemetry.OTLPEndpoint, "telemetry.otlp_endpoint"
+	if endpoint == "" {
+		from = "OTEL_EXPORTER_OTLP_ENDPOINT"
+		endpoint = os.Getenv(from)
+	}
 	if endpoint == "" {
 		a.tracer = span.NewTracer(nil)
 		return nil
@@ -23,7 +28,7 @@ func (a *app) openTelemetry(context.Context) error {
 		Service: cmp.Or(os.Getenv("OTEL_SERVICE_NAME"), "ringback"), Version: version(), Instance: a.owner, Log: a.log,
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", from, err)
 	}
 	a.telemetry, a.tracer = recorder, span.NewTracer(recorder)
 	return nil
