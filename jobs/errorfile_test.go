@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -126,37 +125,6 @@ func TestErrorFileWithoutTheInput(t *testing.T) {
 			require.NotContains(t, last[strings.LastIndex(last[:len(last)-1], "\n"):], `"body":{"model"`)
 		})
 	}
-}
-
-// TestErrorLinesFitIntoALine: where answer and request together are longer than a line of an input may be, the request
-// goes; one byte less, and the line is taken as input.
-func TestErrorLinesFitIntoALine(t *testing.T) {
-	t.Parallel()
-	x := newExchange(t)
-	var answer atomic.Int64
-	x.answer = func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusBadRequest)
-		fmt.Fprintf(w, `{"error":"%s"}`, strings.Repeat("x", int(answer.Load())))
-	}
-	const most = 16 << 20
-	f := x.large(request(1)[:len(request(1))-5] + strings.Repeat("y", most-1<<20) + `"}]}}`)
-	answer.Store(1000)
-	first := x.settle(x.again(f.ID))
-	room := int64(most - len(x.text(first.ErrorFileID)))
-	require.Positive(t, room)
-	require.True(t, gjson.Get(x.text(first.ErrorFileID), "body").Exists())
-
-	answer.Store(1000 + room)
-	longest := x.settle(x.again(f.ID))
-	require.Len(t, x.text(longest.ErrorFileID), most)
-	again := x.settle(x.again(longest.ErrorFileID))
-	require.Equal(t, jobs.Completed, again.Status, "%s", again.Object())
-	require.Len(t, x.text(again.ErrorFileID), most)
-
-	answer.Store(1001 + room)
-	s := x.settle(x.again(f.ID))
-	require.Equal(t, []string{"id", "custom_id", "response", "error"}, keys(x.text(s.ErrorFileID)))
 }
 
 // large keeps an input that is larger than the limits of these tests allow.

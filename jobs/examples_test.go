@@ -228,20 +228,6 @@ func (m *manyLines) Read(p []byte) (int, error) {
 	return m.rest.Read(p)
 }
 
-// TestExamplesAreReadInFlatMemory reads 160 MB whose lines have 4 MB.
-func TestExamplesAreReadInFlatMemory(t *testing.T) {
-	line := says(`{"role":"user","content":"`+strings.Repeat("x", 4<<20)+`"}`) + "\n"
-	s := &exampleScan{param: "training_file", least: leastTraining, forms: formsOf("")}
-	var before runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	file := &manyLines{line: line, left: 40}
-	require.NoError(t, s.run(t.Context(), file))
-	require.Nil(t, s.reason())
-	require.Equal(t, 40, s.examples)
-	require.Less(t, int64(file.peak-before.HeapAlloc), int64(64<<20))
-}
-
 // FuzzExamples: whatever a file holds, it is judged without a crash, and a reason is short text in UTF-8.
 func FuzzExamples(f *testing.F) {
 	for _, line := range []string{chatExample, completionExample, preferenceExample, gradedExample, says(`{"role":"tool"}`), "{", "\xff"} {

@@ -202,36 +202,6 @@ func TestResponseHistoryIsBounded(t *testing.T) {
 	require.Contains(t, e.Message, "at most 3000 are accepted (limits.body_bytes)")
 }
 
-// TestResponsesThatContinueCostLittle is not parallel: the heap that it measures is the whole process's. Twenty short
-// requests at once that stand for long conversations are put together a few at a time.
-func TestResponsesThatContinueCostLittle(t *testing.T) {
-	x := newResponding(t, "")
-	r := x.noted(jobs.Limits{BodyBytes: 12 << 20})
-	first := x.created(`{"model":"m1","background":true,"input":"` + strings.Repeat("x", 10<<20) + `"}`)
-	x.end(first)
-	var inside, most atomic.Int64
-	r.requested = func() {
-		n := inside.Add(1)
-		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
-		}
-		runtime.Gosched()
-	}
-	r.created = func() { inside.Add(-1) }
-	var all sync.WaitGroup
-	for range 20 {
-		all.Go(func() {
-			_, err := x.create(`{"model":"m1","background":true,"input":"y","previous_response_id":"` + first.ID + `"}`)
-			if err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	peak := peakHeap(&all)
-	t.Logf("%d at once, %d MB at most", most.Load(), peak>>20)
-	require.LessOrEqual(t, most.Load(), int64(4))
-	require.Less(t, peak, uint64(500<<20))
-}
-
 // peakHeap is the most that was in use, garbage included, until all have ended.
 func peakHeap(all *sync.WaitGroup) (peak uint64) {
 	ended := make(chan struct{})
