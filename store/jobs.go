@@ -162,9 +162,11 @@ func (s *Store) Statuses(ctx context.Context, refs []jobs.Ref) (map[jobs.Ref]job
 	return states, nil
 }
 
-// claimJobs leaves to others what they are claiming: their tasks came at the same time.
+// claimJobs waits for a batch's row, which is held by whoever writes its outcomes. That of a call is held by another claim:
+// it is left to that one.
 func claimJobs(tx *gorm.DB) string {
-	return claimThem + some(tx, "jobs", "project_id = ? AND id IN ? AND owner = '' AND due_at > 0 AND due_at <= ?") + " RETURNING *"
+	const due = "project_id = ? AND id IN ? AND owner = '' AND due_at > 0 AND due_at <= ?"
+	return claimThem + due + " AND (kind = 'batch' OR " + some(tx, "jobs", due+" AND kind <> 'batch'") + ") RETURNING *"
 }
 
 const claimThem = `UPDATE jobs SET owner = ?, attempt = attempt + 1, claims = claims + 1, wake_at = 0, changed_at = ?,
@@ -180,7 +182,7 @@ func (s *Store) ClaimJobs(ctx context.Context, owner string, refs []jobs.Ref, no
 		claimed = nil
 		for project, ids := range byProject(refs) {
 			var rows []jobs.Job
-			if err := tx.Raw(claimJobs(tx), owner, now, now, project, ids, now, len(ids)).Scan(&rows).Error; err != nil {
+			if err := tx.Raw(claimJobs(tx), owner, now, now, project, ids, now, project, ids, now, len(ids)).Scan(&rows).Error; err != nil {
 				return err
 			}
 			claimed = append(claimed, rows...)

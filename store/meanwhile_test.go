@@ -173,3 +173,27 @@ func TestReadersOfEventsDoNotWaitForThoseToCome(t *testing.T) {
 	must(w.LastEvent(t.Context(), "default"))(t)
 	require.Zero(t, w.count("events WHERE position = 0"))
 }
+
+// TestAClaimWaitsForABatchsOutcomes, which hold its row at each flush: left alone it would wait for the sweeper instead. A call
+// that another one claims at the same moment is left to it.
+func TestAClaimWaitsForABatchsOutcomes(t *testing.T) {
+	t.Parallel()
+	d := depotOver(t, worldOver(t, openPostgresStore(t)))
+	for kind, waits := range map[jobs.Kind]bool{jobs.KindBatch: true, jobs.KindGeneration: false} {
+		j := jobs.Job{ProjectID: "default", ID: jobs.NewID("job_"), Kind: kind, Status: jobs.InProgress, Priority: jobs.PriorityNormal}
+		j.Due(d.now())
+		d.do(func(tx *gorm.DB) error { return tx.Create(&j).Error })
+		var claimed []jobs.Job
+		var err error
+		var done chan struct{}
+		d.do(func(tx *gorm.DB) error {
+			_, holding := takeJob(locked(tx), j.Ref())
+			done = d.meanwhile(func() { claimed, err = d.ClaimJobs(context.Background(), "own", []jobs.Ref{j.Ref()}, d.now()) })
+			require.Equal(t, !waits, stopped(done), kind)
+			return holding
+		})
+		<-done
+		require.NoError(t, err)
+		require.Equal(t, waits, len(claimed) == 1, kind)
+	}
+}
