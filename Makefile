@@ -12,7 +12,7 @@ GOFUMPT   = mvdan.cc/gofumpt@v0.12.0
 VULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 FUZZTIME ?= 1m
 
-.PHONY: demo chaos soak growth test needs unit e2e beside race clients fuzz fuzz-short check format lint vulnerabilities bench build
+.PHONY: demo chaos soak growth test needs clock unit e2e beside race clients fuzz fuzz-short check format lint vulnerabilities bench build
 
 build:
 	go build -o bin/ringback ./cmd/ringback
@@ -22,19 +22,21 @@ demo:
 
 # The tests of whole programs wait more than they work: what only works goes on beside them, behind them in the queue for the
 # cores.
-test: needs unit
+test: needs clock
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target e2e beside
 
 beside:
-	@nice -n 19 $(MAKE) --no-print-directory race fuzz-short clients
+	@nice -n 19 $(MAKE) --no-print-directory unit race fuzz-short clients
 
 # What the tests need beside Go and a C compiler. As root on Debian it is installed; elsewhere this stops and names it.
 needs:
 	@scripts/needs redis-server:redis-server 'initdb|/usr/lib/postgresql/*/bin/initdb:postgresql' python3:python3 node:nodejs
 
+clock: # what other tests beside it would disturb
+	@scripts/unraced
+
 unit:
 	go vet ./...
-	@scripts/unraced
 	go test . ./bench/... ./cmd/... ./examples/... ./metrics/... ./rawjson/... ./telemetry/... ./testservers/... ./web/...
 
 e2e: # it builds the program itself, which the test cache does not see

@@ -57,7 +57,7 @@ func (gs *gates) at(ref jobs.Ref) *gate {
 	return g
 }
 
-// forget drops the gates that hold nothing. Their rows remember which are shut, and have the sweeper ask again for what is
+// forget drops the gates that hold nothing. The store remembers which are shut, and has the sweeper ask again for what is
 // due behind them.
 func (gs *gates) forget() {
 	for ref, g := range gs.byRef {
@@ -77,7 +77,7 @@ func (gs *gates) offer(g *gate, now time.Time) {
 	gs.ring()
 }
 
-// look offers the gates whose pause is over, in case nothing has asked for them: their rows are woken by the clock of the
+// look offers the gates whose pause is over, in case nothing has asked for them: the store wakes them by the clock of the
 // day, which may have been set back.
 func (gs *gates) look(now time.Time) {
 	gs.mu.Lock()

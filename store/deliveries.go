@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"github.com/ringback/ringback/callbacks"
 	"github.com/ringback/ringback/callbacks/signature"
@@ -106,6 +107,11 @@ func (c *claim) run(wants []callbacks.Want) ([]callbacks.Claimed, error) {
 	for i, w := range wants {
 		refs[i] = w.Gate
 	}
+	for _, ref := range refs { // before anything is read: who changes it later leaves a wake of its own
+		if err := takeWakes(c.tx, ref); err != nil {
+			return nil, err
+		}
+	}
 	var err error
 	if c.shut, err = shutGates(c.tx, refs); err != nil {
 		return nil, err
@@ -123,9 +129,6 @@ func (c *claim) run(wants []callbacks.Want) ([]callbacks.Claimed, error) {
 
 // take claims what is due behind one gate, or ends all that waits there where its endpoint gets nothing any more.
 func (c *claim) take(w callbacks.Want) error {
-	if err := takeWakes(c.tx, w.Gate); err != nil {
-		return err
-	}
 	if e := c.endpoints[w.Gate]; e != nil && !e.IsActive {
 		return c.cancel(w.Gate, e)
 	}
@@ -154,6 +157,14 @@ func (c *claim) claim(which string, gate jobs.Ref, room int) error {
 // cancel ends what waits for an endpoint that is not active, a slice at a time; the gate is looked at again at once while
 // some is left, whenever that would have been due.
 func (c *claim) cancel(gate jobs.Ref, e *opened) error {
+	var now callbacks.Endpoint // nobody switches it on before this transaction ends: what comes after that is to arrive
+	err := found(c.tx.Clauses(clause.Locking{Strength: "SHARE"}).Where("project_id = ? AND id = ?", gate.ProjectID, gate.ID).Take(&now).Error, nil)
+	if err != nil {
+		return err
+	}
+	if now.IsActive {
+		return wakeGates(c.tx, map[jobs.Ref]jobs.Time{gate: c.now})
+	}
 	reason := callbacks.ReasonDisabled
 	if e.DeletedAt > 0 {
 		reason = callbacks.ReasonDeleted

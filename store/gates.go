@@ -39,18 +39,21 @@ func takeWakes(tx *gorm.DB, ref jobs.Ref) error {
 	return exec(tx, "DELETE FROM wakes WHERE "+some(tx, "wakes", "project_id = ? AND gate = ?"), ref.ProjectID, ref.ID, takenAtOnce)
 }
 
-// sweptAtOnce bounds how often one sweep looks for more gates, where each has many wakes.
-const sweptAtOnce = 16
+// sweepRounds bounds how often one sweep looks for more gates, where some have many wakes.
+const sweepRounds = 16
 
-// offerGates takes the wakes that are due, the longest due first, and gives each of their gates one in a while.
+// offerGates takes the wakes that are due, the longest due first, and gives each of their gates one in a while. Of a gate that
+// has many it takes the others too: none keeps the rest from their turn.
 func offerGates(tx *gorm.DB, now jobs.Time, n int) ([]string, error) {
 	again, texts := map[jobs.Ref]jobs.Time{}, []string(nil)
-	for range sweptAtOnce {
-		room, taken := n-len(again), 0
+	for range sweepRounds {
+		room, taken, many := n-len(again), 0, map[jobs.Ref]bool{}
 		err := each(tx, func(rows *sql.Rows) error {
 			var ref jobs.Ref
 			err := rows.Scan(&ref.ProjectID, &ref.ID)
-			if _, known := again[ref]; !known {
+			if _, known := again[ref]; known {
+				many[ref] = true
+			} else {
 				texts = append(texts, ref.String())
 			}
 			again[ref] = now.Add(offerAgain)
@@ -60,6 +63,11 @@ func offerGates(tx *gorm.DB, now jobs.Time, n int) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
+		for ref := range many {
+			if err := takeWakes(tx, ref); err != nil {
+				return nil, err
+			}
+		}
 		if taken < room || len(again) >= n {
 			break
 		}
@@ -67,9 +75,9 @@ func offerGates(tx *gorm.DB, now jobs.Time, n int) ([]string, error) {
 	return texts, wakeGates(tx, again)
 }
 
-// sooner notes that something behind a gate becomes due.
+// sooner notes that something behind a gate becomes due; zero is never.
 func sooner(due map[jobs.Ref]jobs.Time, ref jobs.Ref, at jobs.Time) {
-	if old, ok := due[ref]; !ok || at < old {
+	if old, ok := due[ref]; at > 0 && (!ok || at < old) {
 		due[ref] = at
 	}
 }

@@ -86,8 +86,9 @@ const (
 		SELECT (SELECT d.due_at FROM deliveries d WHERE d.project_id = g.project_id AND d.gate = g.gate AND d.state = 'waiting'
 			AND d.due_at > 0 AND d.due_at <= @now ORDER BY d.due_at LIMIT 1) AS due_at
 		FROM (SELECT DISTINCT project_id, gate FROM (
-			SELECT project_id, gate FROM wakes WHERE wake_at <= @offered ORDER BY wake_at LIMIT @most) AS due_wakes) AS g
-		WHERE NOT EXISTS (SELECT 1 FROM gates WHERE gates.project_id = g.project_id AND gates.id = g.gate)) AS next`
+			SELECT project_id, gate FROM wakes WHERE wake_at <= @offered
+				AND NOT EXISTS (SELECT 1 FROM gates WHERE gates.project_id = wakes.project_id AND gates.id = wakes.gate)
+			ORDER BY wake_at LIMIT @most) AS due_wakes) AS g) AS next`
 )
 
 // pick is a range of the index by which the sweeper finds rows.

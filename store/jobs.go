@@ -162,8 +162,8 @@ func (s *Store) Statuses(ctx context.Context, refs []jobs.Ref) (map[jobs.Ref]job
 	return states, nil
 }
 
-// claimJobs waits for a batch's row, which is held by whoever writes its outcomes. That of a call is held by another claim:
-// it is left to that one.
+// claimJobs waits for a batch's row, which is held by whoever writes its outcomes. That of a call is held by another claim, as a
+// rule: it is left to that one; else the sweeper offers it again.
 func claimJobs(tx *gorm.DB) string {
 	const due = "project_id = ? AND id IN ? AND owner = '' AND due_at > 0 AND due_at <= ?"
 	return claimThem + due + " AND (kind = 'batch' OR " + some(tx, "jobs", due+" AND kind <> 'batch'") + ") RETURNING *"
@@ -180,7 +180,9 @@ const claimThem = `UPDATE jobs SET owner = ?, attempt = attempt + 1, claims = cl
 func (s *Store) ClaimJobs(ctx context.Context, owner string, refs []jobs.Ref, now jobs.Time) (claimed []jobs.Job, err error) {
 	err = s.write(ctx, func(tx *gorm.DB) error {
 		claimed = nil
-		for project, ids := range byProject(refs) {
+		all := byProject(refs)
+		for _, project := range slices.Sorted(maps.Keys(all)) { // in one order: no two claims wait for each other
+			ids := all[project]
 			var rows []jobs.Job
 			if err := tx.Raw(claimJobs(tx), owner, now, now, project, ids, now, project, ids, now, len(ids)).Scan(&rows).Error; err != nil {
 				return err

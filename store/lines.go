@@ -42,7 +42,8 @@ func (s *Store) RecordLines(ctx context.Context, lines []jobs.Line) (woken jobs.
 			return err
 		})
 	}
-	return woken, all.Wait()
+	err = all.Wait()
+	return woken, err
 }
 
 // recordSet keeps the lines of some batches in one transaction.

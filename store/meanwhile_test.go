@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -196,4 +197,68 @@ func TestAClaimWaitsForABatchsOutcomes(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, waits, len(claimed) == 1, kind)
 	}
+}
+
+// switchTo switches an endpoint on or off.
+func (w *world) switchTo(to jobs.Ref, on bool) error {
+	_, err := w.ChangeEndpoint(context.Background(), to, func(r *callbacks.Registered) error {
+		r.IsActive = on
+		return nil
+	})
+	return err
+}
+
+// TestAnEndpointIsSwitchedWhileItsGateIsClaimed. Off: what waits there is looked at again, to end. On: what comes from then on
+// is not ended by a claim that has seen it off.
+func TestAnEndpointIsSwitchedWhileItsGateIsClaimed(t *testing.T) {
+	t.Parallel()
+	t.Run("off", func(t *testing.T) {
+		t.Parallel()
+		d := depotOver(t, worldOver(t, openPostgresStore(t)))
+		e := d.endpoint(wants("file.created"))
+		d.fire("file.created")
+		d.exec("UPDATE deliveries SET due_at = ?", d.now().Add(8*time.Hour))
+		var switched atomic.Bool
+		var err error
+		require.NoError(t, d.reads.Callback().Query().After("gorm:query").Register("switch it off", func(tx *gorm.DB) {
+			if tx.Statement.Table == "endpoints" && !switched.Swap(true) {
+				err = d.switchTo(e, false)
+			}
+		}))
+		require.Empty(t, d.claim(e))
+		require.True(t, switched.Load())
+		require.NoError(t, err)
+		require.Equal(t, d.now(), d.wakes(e))
+	})
+	t.Run("on", func(t *testing.T) {
+		t.Parallel()
+		d := depotOver(t, worldOver(t, openPostgresStore(t)))
+		e := d.endpoint(wants("file.created"))
+		d.fire("file.created")
+		require.NoError(t, d.switchTo(e, false))
+		var done chan struct{}
+		var err error
+		d.before("UPDATE deliveries SET state = 'cancelled'", func() {
+			done = d.meanwhile(func() { err = d.switchTo(e, true) })
+			require.False(t, stopped(done), "it is not on before what waits has ended")
+		})
+		require.Empty(t, d.claim(e))
+		<-done
+		require.NoError(t, err)
+		d.fire("file.created")
+		require.Len(t, d.claim(e), 1)
+		require.Equal(t, 1, d.count("deliveries WHERE state = 'cancelled'"))
+	})
+}
+
+// TestABusyGateKeepsNoneFromItsTurn: one has thousands of wakes that have been due longest.
+func TestABusyGateKeepsNoneFromItsTurn(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, w *world) {
+		w.oneOff("quiet.example.com")
+		w.exec(`INSERT INTO wakes (project_id, gate, wake_at) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+			SELECT 'default', 'busy.example.com', CAST(? AS BIGINT) - 20000 + i FROM n`, begun)
+		require.Contains(t, must(w.DueGates(t.Context(), 64))(t), "default/quiet.example.com")
+		require.Less(t, w.count("wakes"), 5)
+	})
 }

@@ -12,9 +12,12 @@ import (
 // commit last. So events are written without a position, and whoever wants to read gives positions to all that have
 // committed since, a slice at a time, under a lock of their own: positions are given in the order in which the locks were
 // had, so one that a reader can see is never followed by a lower one.
-const numberEvents = `UPDATE events SET position = given.position FROM (
+//
+// The room is taken once: inside a join it could be taken for each row.
+const numberEvents = `WITH room AS MATERIALIZED (SELECT nextval('event_positions') AS base)
+UPDATE events SET position = given.position FROM (
 	SELECT kept, base + row_number() OVER (ORDER BY kept) - 1 AS position
-	FROM (SELECT kept FROM events WHERE position = 0 ORDER BY kept LIMIT ?) AS fresh, (SELECT nextval('event_positions') AS base) AS room
+	FROM (SELECT kept FROM events WHERE position = 0 ORDER BY kept LIMIT ?) AS fresh, room
 ) AS given WHERE events.kept = given.kept`
 
 // eventLock is the advisory lock under which positions are given; any number that nobody else takes.

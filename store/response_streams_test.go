@@ -53,7 +53,7 @@ func TestDeletingALongStreamHoldsNobodyUp(t *testing.T) {
 		began := time.Now()
 		must(d.DeleteResponse(t.Context(), ref, uncalled))(t)
 		took := time.Since(began)
-		require.Less(t, took, time.Second)
+		require.Less(t, took, 5*time.Second)
 		_, err := d.LookAtStream(t.Context(), ref, jobs.StreamQuery{Events: 10, Bytes: 1000})
 		require.True(t, jobs.IsCode(err, jobs.CodeNotFound), "%v", err)
 		_, err = d.Job(t.Context(), ref)
@@ -67,7 +67,7 @@ func TestDeletingALongStreamHoldsNobodyUp(t *testing.T) {
 			require.NoError(t, err)
 			slowest = max(slowest, time.Since(at))
 		}
-		require.Less(t, slowest, time.Second)
+		require.Less(t, slowest, 5*time.Second) // minutes, where one DELETE takes all; the machine may be busy
 		require.Zero(t, d.told(ref))
 		require.Equal(t, 1, d.told(other))
 		t.Logf("DELETE took %s; the slowest of %d writes meanwhile %s", took, writes, slowest)
