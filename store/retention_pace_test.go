@@ -1,3 +1,5 @@
+//go:build !race
+
 package store
 
 import (
@@ -15,8 +17,6 @@ import (
 	"github.com/ringback/ringback/callbacks"
 	"github.com/ringback/ringback/jobs"
 )
-
-const day = 24 * time.Hour
 
 // delivered puts n deliveries of one event into the past, each with so many attempts.
 func (w *world) delivered(n, attempts int) {

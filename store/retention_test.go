@@ -16,6 +16,8 @@ import (
 	"github.com/ringback/ringback/jobs"
 )
 
+const day = 24 * time.Hour
+
 // purge runs a round that keeps what there is for so long.
 func (d *depot) purge(keep Periods) (removed int) {
 	d.t.Helper()
