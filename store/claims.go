@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"gorm.io/gorm"
@@ -53,8 +55,70 @@ func (s *Store) freeIn(tx *gorm.DB, claims, whose, owner string) error {
 	return nil
 }
 
-// giveBack undoes claims of which it is not known whether they stood. A claim that nobody knows of would hold its row for as
-// long as its owner lives.
+// claim runs a transaction in which an owner takes rows. Where the answer to its COMMIT is lost, what it may have got is given
+// back: a claim that nobody knows of would hold its row for as long as its owner lives.
+//
+// Until that is done none of these rows is claimed here again: a second claim could have the first one's number, and would be
+// given back in its place.
+func (s *Store) claim(ctx context.Context, table, owner string, take func(tx *gorm.DB) ([]held, error)) error {
+	var mine []held
+	defer func() { s.claiming.end(table, mine) }()
+	err := s.write(ctx, func(tx *gorm.DB) error {
+		s.claiming.end(table, mine) // of a run before this one
+		mine = nil
+		claims, err := take(tx)
+		if err != nil {
+			return err
+		}
+		if !s.claiming.begin(table, claims) {
+			return errInDoubt
+		}
+		mine = claims
+		return nil
+	})
+	if errors.Is(err, errUnknown) {
+		s.giveBack(ctx, table, owner, mine)
+	}
+	return err
+}
+
+// claiming are the rows that are being claimed here: from before the COMMIT until it is known whether it stands.
+type claiming struct {
+	mu   sync.Mutex
+	rows map[claimedRow]struct{}
+}
+
+type claimedRow struct {
+	table string
+	jobs.Ref
+}
+
+var errInDoubt = errors.New("store: it is not known yet what an earlier claim of the same rows came to")
+
+// begin enters all of the rows, or none where one of them is entered already.
+func (c *claiming) begin(table string, claims []held) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, one := range claims {
+		if _, doubtful := c.rows[claimedRow{table, one.Ref}]; doubtful {
+			return false
+		}
+	}
+	for _, one := range claims {
+		c.rows[claimedRow{table, one.Ref}] = struct{}{}
+	}
+	return true
+}
+
+func (c *claiming) end(table string, claims []held) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, one := range claims {
+		delete(c.rows, claimedRow{table, one.Ref})
+	}
+}
+
+// giveBack undoes claims of which it is not known whether they stood.
 func (s *Store) giveBack(ctx context.Context, table, owner string, claims []held) {
 	for _, c := range claims {
 		for s.unclaim(ctx, table, owner, c) != nil && ctx.Err() == nil {
@@ -88,6 +152,10 @@ func (s *Store) unclaim(ctx context.Context, table, owner string, c held) error 
 		set = "owner = '', due_at = @now, state = 'waiting'"
 	}
 	return s.write(ctx, func(tx *gorm.DB) error {
+		// The server may not have brought the COMMIT to its end, one way or the other: then the row is locked, and this waits.
+		if err := locked(tx).Table(table).Select("id").Where("project_id = ? AND id = ?", c.ProjectID, c.ID).Scan(new(string)).Error; err != nil {
+			return err
+		}
 		now := s.now()
 		r := tx.Exec("UPDATE "+table+" SET "+set+" WHERE project_id = @project AND id = @id AND owner = @owner AND attempt = @attempt",
 			map[string]any{"now": now, "project": c.ProjectID, "id": c.ID, "owner": owner, "attempt": c.attempt})

@@ -24,18 +24,22 @@ type cutter struct {
 	server string
 	before atomic.Bool // cut before the COMMIT has passed
 	after  atomic.Bool // cut between it and its answer
-	work   sync.WaitGroup
-	mu     sync.Mutex
-	conns  []net.Conn
+	// undecided has the server hear of the COMMIT, or of the cut, when somebody says so: true passes the COMMIT.
+	undecided atomic.Pointer[chan bool]
+	over      chan struct{}
+	work      sync.WaitGroup
+	mu        sync.Mutex
+	conns     []net.Conn
 }
 
 // cutBetween gives a DSN that leads through a cutter.
 func cutBetween(t *testing.T, dsn string) (*cutter, string) {
 	t.Helper()
 	u := must(url.Parse(dsn))(t)
-	c := &cutter{Listener: must(net.Listen("tcp", "127.0.0.1:0"))(t), server: u.Host}
+	c := &cutter{Listener: must(net.Listen("tcp", "127.0.0.1:0"))(t), server: u.Host, over: make(chan struct{})}
 	c.work.Go(c.accept)
 	t.Cleanup(func() {
+		close(c.over)
 		_ = c.Close()
 		c.closeAll()
 		c.work.Wait()
@@ -81,6 +85,19 @@ func (c *cutter) forward(client, server net.Conn, mute *atomic.Bool) {
 		n, err := client.Read(buf)
 		if bytes.Contains(buf[:n], []byte("COMMIT\x00")) {
 			if c.before.CompareAndSwap(true, false) {
+				return
+			}
+			if decided := c.undecided.Swap(nil); decided != nil {
+				_ = client.Close()
+				select {
+				case pass := <-*decided:
+					if pass {
+						_, _ = server.Write(buf[:n])
+						_ = server.(*net.TCPConn).CloseWrite()
+						_, _ = io.Copy(io.Discard, server) // until it has done all that it was told
+					}
+				case <-c.over:
+				}
 				return
 			}
 			mute.Store(c.after.CompareAndSwap(true, false))
@@ -176,6 +193,75 @@ func TestClaimsWhoseAnswerIsLost(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestClaimsThatAreUndecided are given back when the server knows what became of them, and not before; until then the row is
+// claimed by nobody else of this process.
+func TestClaimsThatAreUndecided(t *testing.T) {
+	t.Parallel()
+	for name, stands := range map[string]bool{"then it stands": true, "then it does not": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, dsn := cutBetween(t, newDatabase(t))
+			w := worldOver(t, openWith(t, func(o *Options) { o.DSN = dsn }))
+			batch := running(t, w.Store)
+			shard := []jobs.Ref{host(batch.ID + ":0")}
+			decided, told := make(chan bool), make(chan error, 1)
+			c.undecided.Store(&decided)
+			go func() {
+				_, err := w.ClaimShards(t.Context(), "own", shard, w.now())
+				told <- err
+			}()
+			waits := func() bool {
+				return w.count("pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") > 0
+			}
+			require.Eventually(t, waits, 10*time.Second, 2*time.Millisecond, "what gives it back waits for the server")
+			require.Empty(t, told)
+			require.False(t, w.claiming.begin("shards", []held{{Ref: shard[0]}}))
+			decided <- stands
+			require.ErrorIs(t, <-told, errUnknown)
+			require.Zero(t, w.count("shards WHERE owner <> ''"))
+			w.pass(time.Second)
+			require.Len(t, must(w.ClaimShards(t.Context(), "own", shard, w.now()))(t), 1)
+		})
+	}
+}
+
+// TestRowsWhoseClaimIsInDoubt are not claimed again by the same process: the claim that is given back would be the second.
+func TestRowsWhoseClaimIsInDoubt(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, w *world) {
+		call, e := w.planned(), w.endpoint(wants("file.created"))
+		w.fire("file.created")
+		batch := running(t, w.Store)
+		shard := host(batch.ID + ":0")
+		var delivery jobs.Ref
+		require.NoError(t, w.reads.Raw("SELECT project_id, id FROM deliveries").Scan(&delivery).Error)
+		for table, row := range map[string]jobs.Ref{"jobs": call, "shards": shard, "deliveries": delivery} {
+			claim := func() (n int, err error) {
+				switch table {
+				case "jobs":
+					got, err := w.ClaimJobs(t.Context(), "own", []jobs.Ref{call}, w.now())
+					return len(got), err
+				case "shards":
+					got, err := w.ClaimShards(t.Context(), "own", []jobs.Ref{shard}, w.now())
+					return len(got), err
+				}
+				got, err := w.ClaimDeliveries(t.Context(), "own", behind(e), w.now())
+				return len(got), err
+			}
+			doubtful := []held{{Ref: row}}
+			require.True(t, w.claiming.begin(table, doubtful))
+			_, err := claim()
+			require.ErrorIs(t, err, errInDoubt)
+			require.Zero(t, w.count(table+" WHERE owner <> ''"))
+			w.claiming.end(table, doubtful)
+			n, err := claim()
+			require.NoError(t, err)
+			require.Equal(t, 1, n, table)
+			require.Empty(t, w.claiming.rows)
+		}
+	})
 }
 
 // cutMoves cuts the connection on which the next move of a job commits.

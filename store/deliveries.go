@@ -76,22 +76,19 @@ func scanClaimed(rows *sql.Rows) (d callbacks.Delivery, err error) {
 // ClaimDeliveries takes what is due behind the gates, with the events' bytes, the one-offs as they were frozen and the
 // endpoints as they stand. All of it is one transaction: what cannot be read is not claimed either.
 func (s *Store) ClaimDeliveries(ctx context.Context, owner string, wants []callbacks.Want, now jobs.Time) (claimed []callbacks.Claimed, err error) {
-	err = s.write(ctx, func(tx *gorm.DB) (err error) {
-		c := claim{Store: s, tx: tx, owner: owner, now: now}
+	err = s.claim(ctx, "deliveries", owner, func(tx *gorm.DB) (_ []held, err error) {
+		c := deliveryClaim{Store: s, tx: tx, owner: owner, now: now}
 		claimed, err = c.run(wants)
-		return err
+		return heldOf(claimed, func(c *callbacks.Claimed) held { return held{c.Ref(), c.Attempt, c.GateRef()} }), err
 	})
-	if errors.Is(err, errUnknown) {
-		s.giveBack(ctx, "deliveries", owner, heldOf(claimed, func(c *callbacks.Claimed) held { return held{c.Ref(), c.Attempt, c.GateRef()} }))
-	}
 	if err != nil {
 		return nil, err
 	}
 	return claimed, nil
 }
 
-// claim is one run of ClaimDeliveries, and what it has read.
-type claim struct {
+// deliveryClaim is one run of ClaimDeliveries, and what it has read.
+type deliveryClaim struct {
 	*Store
 	tx        *gorm.DB
 	owner     string
@@ -102,7 +99,7 @@ type claim struct {
 	rows      []callbacks.Delivery
 }
 
-func (c *claim) run(wants []callbacks.Want) ([]callbacks.Claimed, error) {
+func (c *deliveryClaim) run(wants []callbacks.Want) ([]callbacks.Claimed, error) {
 	refs := make([]jobs.Ref, len(wants))
 	for i, w := range wants {
 		refs[i] = w.Gate
@@ -128,7 +125,7 @@ func (c *claim) run(wants []callbacks.Want) ([]callbacks.Claimed, error) {
 }
 
 // take claims what is due behind one gate, or ends all that waits there where its endpoint gets nothing any more.
-func (c *claim) take(w callbacks.Want) error {
+func (c *deliveryClaim) take(w callbacks.Want) error {
 	if e := c.endpoints[w.Gate]; e != nil && !e.IsActive {
 		return c.cancel(w.Gate, e)
 	}
@@ -146,7 +143,7 @@ func (c *claim) take(w callbacks.Want) error {
 	return lookAgain(c.tx, w.Gate, c.now)
 }
 
-func (c *claim) claim(which string, gate jobs.Ref, room int) error {
+func (c *deliveryClaim) claim(which string, gate jobs.Ref, room int) error {
 	return each(c.tx, func(rows *sql.Rows) error {
 		d, err := scanClaimed(rows)
 		c.rows = append(c.rows, d)
@@ -156,7 +153,7 @@ func (c *claim) claim(which string, gate jobs.Ref, room int) error {
 
 // cancel ends what waits for an endpoint that is not active, a slice at a time; the gate is looked at again at once while
 // some is left, whenever that would have been due.
-func (c *claim) cancel(gate jobs.Ref, e *opened) error {
+func (c *deliveryClaim) cancel(gate jobs.Ref, e *opened) error {
 	var now callbacks.Endpoint // nobody switches it on before this transaction ends: what comes after that is to arrive
 	err := found(c.tx.Clauses(clause.Locking{Strength: "SHARE"}).Where("project_id = ? AND id = ?", gate.ProjectID, gate.ID).Take(&now).Error, nil)
 	if err != nil {
@@ -180,7 +177,7 @@ func (c *claim) cancel(gate jobs.Ref, e *opened) error {
 }
 
 // equip reads what a POST needs: one query for the bodies, one for the one-off receivers, and each project's keys.
-func (c *claim) equip() ([]callbacks.Claimed, error) {
+func (c *deliveryClaim) equip() ([]callbacks.Claimed, error) {
 	var events, hooks []jobs.Ref
 	for i := range c.rows {
 		d := &c.rows[i]
@@ -216,7 +213,7 @@ type signing struct {
 }
 
 // openKeys reads what signs each project's callbacks. A project whose keys cannot be opened holds up no other.
-func (c *claim) openKeys() error {
+func (c *deliveryClaim) openKeys() error {
 	c.keys = map[string]signing{}
 	for i := range c.rows {
 		id := c.rows[i].ProjectID
@@ -236,7 +233,7 @@ func (c *claim) openKeys() error {
 }
 
 // address says who gets a delivery and what signs it. What cannot be read breaks this delivery alone.
-func (c *claim) address(d *callbacks.Claimed, webhooks map[jobs.Ref]hook) {
+func (c *deliveryClaim) address(d *callbacks.Claimed, webhooks map[jobs.Ref]hook) {
 	switch e, h := c.endpoints[d.GateRef()], webhooks[jobs.Ref{ProjectID: d.ProjectID, ID: d.WebhookID}]; {
 	case d.EndpointID != "" && e != nil:
 		d.Receiver, d.Broken = e.Receiver(c.now), e.broken

@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -178,22 +177,19 @@ const claimThem = `UPDATE jobs SET owner = ?, attempt = attempt + 1, claims = cl
 
 // ClaimJobs takes the jobs that are due and free.
 func (s *Store) ClaimJobs(ctx context.Context, owner string, refs []jobs.Ref, now jobs.Time) (claimed []jobs.Job, err error) {
-	err = s.write(ctx, func(tx *gorm.DB) error {
+	err = s.claim(ctx, "jobs", owner, func(tx *gorm.DB) ([]held, error) {
 		claimed = nil
 		all := byProject(refs)
 		for _, project := range slices.Sorted(maps.Keys(all)) { // in one order: no two claims wait for each other
 			ids := all[project]
 			var rows []jobs.Job
 			if err := tx.Raw(claimJobs(tx), owner, now, now, project, ids, now, project, ids, now, len(ids)).Scan(&rows).Error; err != nil {
-				return err
+				return nil, err
 			}
 			claimed = append(claimed, rows...)
 		}
-		return s.recordBegun(tx, claimed, now)
+		return heldOf(claimed, func(j *jobs.Job) held { return held{Ref: j.Ref(), attempt: j.Attempt} }), s.recordBegun(tx, claimed, now)
 	})
-	if errors.Is(err, errUnknown) {
-		s.giveBack(ctx, "jobs", owner, heldOf(claimed, func(j *jobs.Job) held { return held{Ref: j.Ref(), attempt: j.Attempt} }))
-	}
 	if err != nil {
 		return nil, err
 	}

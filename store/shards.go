@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 
 	"gorm.io/gorm"
 
@@ -39,23 +38,20 @@ const claimShards = `UPDATE shards SET owner = ?, attempt = attempt + 1, claims 
 
 // ClaimShards takes the shards that are due and free, of batches that are in progress.
 func (s *Store) ClaimShards(ctx context.Context, owner string, refs []jobs.Ref, now jobs.Time) (claimed []jobs.Shard, err error) {
-	err = s.write(ctx, func(tx *gorm.DB) error {
+	err = s.claim(ctx, "shards", owner, func(tx *gorm.DB) ([]held, error) {
 		claimed = nil
 		for project, ids := range byProject(refs) {
 			var rows []jobs.Shard
 			if err := lockJobs(tx, project, ids); err != nil {
-				return err
+				return nil, err
 			}
 			if err := tx.Raw(claimShards, owner, project, ids, now).Scan(&rows).Error; err != nil {
-				return err
+				return nil, err
 			}
 			claimed = append(claimed, rows...)
 		}
-		return nil
+		return heldOf(claimed, func(h *jobs.Shard) held { return held{Ref: h.Ref(), attempt: h.Attempt} }), nil
 	})
-	if errors.Is(err, errUnknown) {
-		s.giveBack(ctx, "shards", owner, heldOf(claimed, func(h *jobs.Shard) held { return held{Ref: h.Ref(), attempt: h.Attempt} }))
-	}
 	if err != nil {
 		return nil, err
 	}

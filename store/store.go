@@ -47,6 +47,8 @@ type Store struct {
 	reads   *gorm.DB
 	seal    *sealer
 	plans   plans // on PostgreSQL
+
+	claiming claiming
 }
 
 // committer runs operations, each in a transaction that is its own or is shared with others without its notice.
@@ -61,7 +63,7 @@ type committer interface {
 // Open brings the schema up to date and is ready to write. On SQLite it takes the exclusive lock on Dir: a second process
 // is refused. On PostgreSQL it needs a Key, which all processes share.
 func Open(ctx context.Context, o Options) (_ *Store, err error) {
-	s := &Store{options: o}
+	s := &Store{options: o, claiming: claiming{rows: map[claimedRow]struct{}{}}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
