@@ -78,7 +78,7 @@ func TestEveryAttemptEndsAtItsDeadline(t *testing.T) {
 			start := time.Now()
 			got := postOnce(t.Context(), openPoster(t), d, 1)
 			took := time.Since(start)
-			require.Less(t, took, budget+700*time.Millisecond)
+			require.Less(t, took, budget+4*time.Second, "longer than a busy machine takes, and less than any limit but the deadline")
 			require.Contains(t, steady().Decide(got, 1, time.Now()).Rule, c.rule)
 			require.Equal(t, c.code, got.StatusCode)
 			require.GreaterOrEqual(t, got.DurationMS, (budget - 10*time.Millisecond).Milliseconds())
@@ -87,7 +87,7 @@ func TestEveryAttemptEndsAtItsDeadline(t *testing.T) {
 			}
 			select {
 			case <-ended:
-			case <-time.After(2 * time.Second):
+			case <-time.After(10 * time.Second):
 				t.Fatal("the connection outlives its attempt")
 			}
 		})
@@ -102,7 +102,7 @@ func TestEndlessChunksAreCutOff(t *testing.T) {
 	require.Equal(t, 200, got.StatusCode)
 	require.Len(t, got.Snippet, maxSnippet)
 	require.True(t, got.Truncated)
-	require.Less(t, got.DurationMS, int64(1000))
+	require.Less(t, got.DurationMS, int64(5000))
 }
 
 // R1: of a name server and of TLS the phase is told too.

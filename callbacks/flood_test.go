@@ -83,7 +83,7 @@ func TestHTTP2PeersThatFloodOrWithhold(t *testing.T) {
 			p := listenPeer(t, c.peer)
 			start := time.Now()
 			got := postOnce(t.Context(), p, withTimeout(claim(c.peer.url), 500*time.Millisecond), 1)
-			require.Less(t, time.Since(start), 1500*time.Millisecond)
+			require.Less(t, time.Since(start), 5*time.Second)
 			require.Contains(t, c.classes, got.ErrorClass)
 			require.LessOrEqual(t, c.peer.streams.Load(), uint32(1))
 			require.LessOrEqual(t, c.peer.conns.Load(), int64(3))

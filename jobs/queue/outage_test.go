@@ -48,7 +48,7 @@ func TestRedisGoesAndComes(t *testing.T) {
 	for range 10_000 {
 		q.Wake(t.Context(), "jobs", "meanwhile")
 	}
-	require.Less(t, time.Since(began), 200*time.Millisecond)
+	require.Less(t, time.Since(began), 2*time.Second)
 	dropped := func() bool { return q.Stats("jobs").Dropped == 10_000 }
 	require.Eventually(t, dropped, patience, 5*time.Millisecond)
 
@@ -108,7 +108,7 @@ func TestHangingRedisHoldsNobody(t *testing.T) {
 			}
 			began := time.Now()
 			q.Wake(t.Context(), "jobs", "meanwhile")
-			require.Less(t, time.Since(began), 100*time.Millisecond)
+			require.Less(t, time.Since(began), 2*time.Second)
 			time.Sleep(100 * time.Millisecond) // let every loop meet the silence
 			began = time.Now()
 			stop()
