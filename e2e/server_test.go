@@ -70,11 +70,22 @@ func (s *server) clean() {
 		}
 	}
 	if s.t.Failed() {
-		s.t.Logf("the end of the log of the %s:\n%s", s.name, tail(s.log(), 6000))
+		s.t.Logf("the end of the log of the %s:\n%s", s.name, trouble(s.log(), 6000))
 	}
 }
 
-func tail(text []byte, most int) []byte { return text[max(0, len(text)-most):] }
+// trouble is the end of a log, at most so many bytes, without the requests that were answered and with no more of a line than
+// tells what it is.
+func trouble(log []byte, most int) []byte {
+	const line = 300
+	var end []byte
+	for text := range bytes.Lines(log) {
+		if !bytes.Contains(text, []byte("level=INFO msg=request")) {
+			end = append(append(end, bytes.TrimSpace(text[:min(len(text), line)])...), '\n')
+		}
+	}
+	return end[max(0, len(end)-most):]
+}
 
 // start begins a life on the same data_dir and waits until it is ready.
 func (s *server) start() {
@@ -117,7 +128,7 @@ func (s *server) announced(before int) (url, owner string) {
 	s.eventually("the server says its URL", func() bool {
 		select {
 		case <-s.exited:
-			s.t.Fatalf("the %s has ended:\n%s", s.name, tail(s.log(), 3000))
+			s.t.Fatalf("the %s has ended:\n%s", s.name, trouble(s.log(), 3000))
 		default:
 		}
 		found := announcement.FindSubmatch(s.log()[before:])

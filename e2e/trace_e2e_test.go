@@ -236,7 +236,7 @@ func TestCollectorInTroubleCostsNothing(t *testing.T) {
 		require.Less(t, ending, 8*time.Second, "%s: the stop is bounded", name)
 		said := bytes.Count(s.log(), []byte("spans could not be exported"))
 		require.LessOrEqual(t, said, 1, name)
-		require.Equal(t, name != "none", said == 1, "%s: %s", name, tail(s.log(), 2000))
+		require.Equal(t, name != "none", said == 1, "%s: %s", name, trouble(s.log(), 2000))
 	}
 	t.Logf("%d jobs one after the other: %v", jobs, took)
 	require.Less(t, took["hanging"], 2*took["none"]+2*time.Second)
