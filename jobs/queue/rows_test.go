@@ -49,6 +49,13 @@ func (r *rows) work(_ context.Context, ids []string) {
 	}
 }
 
+// done counts the rows that were worked on.
+func (r *rows) done() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.seen)
+}
+
 func (r *rows) left() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
