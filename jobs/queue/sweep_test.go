@@ -18,6 +18,8 @@ func TestSweeperDeliversWithoutAnyWake(t *testing.T) {
 		table := newRows(3000, time.Minute)
 		runQueue(t, Options{Redis: url, Lanes: []Lane{{Name: "jobs", Workers: 4, Group: 50, Due: table.due, Work: table.work}}})
 		require.Eventually(t, func() bool { return table.left() == 0 }, patience, 5*time.Millisecond)
+		table.mu.Lock()
+		defer table.mu.Unlock()
 		for id, n := range table.seen {
 			require.Equal(t, 1, n, id)
 		}
