@@ -19,10 +19,13 @@ func (s *Store) FreeOthers(ctx context.Context, owner string) error {
 	return s.free(ctx, "claims", "owner <> '' AND owner <> @owner", owner)
 }
 
+// lessOne takes back one of a row's claims: nobody has worked on it.
+const lessOne = "CASE WHEN claims > 0 THEN claims - 1 ELSE 0 END"
+
 // FreeOwn gives back what this process still holds, when it stops in order: such a claim does not count towards
 // MaxClaims.
 func (s *Store) FreeOwn(ctx context.Context, owner string) error {
-	return s.free(ctx, "CASE WHEN claims > 0 THEN claims - 1 ELSE 0 END", "owner <> '' AND owner = @owner", owner)
+	return s.free(ctx, lessOne, "owner <> '' AND owner = @owner", owner)
 }
 
 func (s *Store) free(ctx context.Context, claims, whose, owner string) error {
@@ -58,8 +61,8 @@ func (s *Store) freeIn(tx *gorm.DB, claims, whose, owner string) error {
 // claim runs a transaction in which an owner takes rows. Where the answer to its COMMIT is lost, what it may have got is given
 // back: a claim that nobody knows of would hold its row for as long as its owner lives.
 //
-// Until that is done none of these rows is claimed here again: a second claim could have the first one's number, and would be
-// given back in its place.
+// Until that is done nobody here makes the same claim again: where the first one came to nothing, a second would have its number,
+// and would be given back in its place.
 func (s *Store) claim(ctx context.Context, table, owner string, take func(tx *gorm.DB) ([]held, error)) error {
 	var mine []held
 	defer func() { s.claiming.end(table, mine) }()
@@ -82,30 +85,32 @@ func (s *Store) claim(ctx context.Context, table, owner string, take func(tx *go
 	return err
 }
 
-// claiming are the rows that are being claimed here: from before the COMMIT until it is known whether it stands.
+// claiming are the claims that are being made here: each from before its COMMIT until it is known to stand or not.
 type claiming struct {
-	mu   sync.Mutex
-	rows map[claimedRow]struct{}
+	mu     sync.Mutex
+	claims map[claimOf]struct{}
 }
 
-type claimedRow struct {
+type claimOf struct {
 	table string
 	jobs.Ref
+	attempt int64
 }
 
-var errInDoubt = errors.New("store: it is not known yet what an earlier claim of the same rows came to")
+var errInDoubt = errors.New("store: it is not known yet what an earlier claim of the same row came to")
 
-// begin enters all of the rows, or none where one of them is entered already.
+// begin enters all of the claims, or none where one of them is entered already: that one came to nothing, or this one could not
+// be made, and is about to be given back.
 func (c *claiming) begin(table string, claims []held) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, one := range claims {
-		if _, doubtful := c.rows[claimedRow{table, one.Ref}]; doubtful {
+		if _, entered := c.claims[one.of(table)]; entered {
 			return false
 		}
 	}
 	for _, one := range claims {
-		c.rows[claimedRow{table, one.Ref}] = struct{}{}
+		c.claims[one.of(table)] = struct{}{}
 	}
 	return true
 }
@@ -114,18 +119,16 @@ func (c *claiming) end(table string, claims []held) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, one := range claims {
-		delete(c.rows, claimedRow{table, one.Ref})
+		delete(c.claims, one.of(table))
 	}
 }
 
-// giveBack undoes claims of which it is not known whether they stood.
+// giveBack undoes claims of which it is not known whether they stood. When ctx ends first, they go with the rest of the owner's.
 func (s *Store) giveBack(ctx context.Context, table, owner string, claims []held) {
-	for _, c := range claims {
-		for s.unclaim(ctx, table, owner, c) != nil && ctx.Err() == nil {
-			select {
-			case <-ctx.Done():
-			case <-time.After(time.Second):
-			}
+	for s.unclaim(ctx, table, owner, claims) != nil && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
 		}
 	}
 }
@@ -137,6 +140,8 @@ type held struct {
 	gate    jobs.Ref // of a delivery
 }
 
+func (h held) of(table string) claimOf { return claimOf{table, h.Ref, h.attempt} }
+
 func heldOf[T any](rows []T, of func(*T) held) []held {
 	claims := make([]held, len(rows))
 	for i := range rows {
@@ -145,25 +150,45 @@ func heldOf[T any](rows []T, of func(*T) held) []held {
 	return claims
 }
 
-func (s *Store) unclaim(ctx context.Context, table, owner string, c held) error {
+func (s *Store) unclaim(ctx context.Context, table, owner string, claims []held) error {
 	// What was put to rest meanwhile stays at rest.
-	set := "owner = '', due_at = CASE WHEN due_at > 0 THEN CAST(@now AS BIGINT) ELSE 0 END, wake_at = CASE WHEN due_at > 0 THEN CAST(@now AS BIGINT) ELSE 0 END"
+	set := "due_at = CASE WHEN due_at > 0 THEN CAST(@now AS BIGINT) ELSE 0 END, wake_at = CASE WHEN due_at > 0 THEN CAST(@now AS BIGINT) ELSE 0 END"
 	if table == "deliveries" {
-		set = "owner = '', due_at = @now, state = 'waiting'"
+		set = "due_at = @now, state = 'waiting'"
 	}
+	query := "UPDATE " + table + " SET owner = '', claims = " + lessOne + ", " + set +
+		" WHERE project_id = @project AND id = @id AND owner = @owner AND attempt = @attempt"
 	return s.write(ctx, func(tx *gorm.DB) error {
-		// The server may not have brought the COMMIT to its end, one way or the other: then the row is locked, and this waits.
-		if err := locked(tx).Table(table).Select("id").Where("project_id = ? AND id = ?", c.ProjectID, c.ID).Scan(new(string)).Error; err != nil {
+		// The server may not have brought the COMMIT to its end, one way or the other: then the rows are locked, and this waits.
+		if err := lockRows(tx, table, claims); err != nil {
 			return err
 		}
-		now := s.now()
-		r := tx.Exec("UPDATE "+table+" SET "+set+" WHERE project_id = @project AND id = @id AND owner = @owner AND attempt = @attempt",
-			map[string]any{"now": now, "project": c.ProjectID, "id": c.ID, "owner": owner, "attempt": c.attempt})
-		if r.Error != nil || r.RowsAffected == 0 || table != "deliveries" {
-			return r.Error
+		now, due := s.now(), map[jobs.Ref]jobs.Time{}
+		for _, c := range claims {
+			r := tx.Exec(query, map[string]any{"now": now, "project": c.ProjectID, "id": c.ID, "owner": owner, "attempt": c.attempt})
+			if r.Error != nil {
+				return r.Error
+			}
+			if r.RowsAffected > 0 && table == "deliveries" {
+				sooner(due, c.gate, now)
+			}
 		}
-		return wakeGates(tx, map[jobs.Ref]jobs.Time{c.gate: now})
+		return wakeGates(tx, due)
 	})
+}
+
+func lockRows(tx *gorm.DB, table string, claims []held) error {
+	refs := make([]jobs.Ref, len(claims))
+	for i, c := range claims {
+		refs[i] = c.Ref
+	}
+	for project, ids := range byProject(refs) {
+		err := locked(tx).Table(table).Select("id").Where("project_id = ? AND id IN ?", project, ids).Order("id").Scan(&[]string{}).Error
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // interrupted writes an attempt for each delivery whose process ended with it in hand: its receiver may have got it, and

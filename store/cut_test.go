@@ -24,7 +24,8 @@ type cutter struct {
 	server string
 	before atomic.Bool // cut before the COMMIT has passed
 	after  atomic.Bool // cut between it and its answer
-	// undecided has the server hear of the COMMIT, or of the cut, when somebody says so: true passes the COMMIT.
+	// undecided cuts the client off before the COMMIT has passed, and has the server learn later what follows: true, and the COMMIT
+	// still comes; false, and it learns of the cut.
 	undecided atomic.Pointer[chan bool]
 	over      chan struct{}
 	work      sync.WaitGroup
@@ -217,7 +218,7 @@ func TestClaimsThatAreUndecided(t *testing.T) {
 			}
 			require.Eventually(t, waits, 10*time.Second, 2*time.Millisecond, "what gives it back waits for the server")
 			require.Empty(t, told)
-			require.False(t, w.claiming.begin("shards", []held{{Ref: shard[0]}}))
+			require.False(t, w.claiming.begin("shards", []held{{Ref: shard[0], attempt: 1}}))
 			decided <- stands
 			require.ErrorIs(t, <-told, errUnknown)
 			require.Zero(t, w.count("shards WHERE owner <> ''"))
@@ -250,7 +251,7 @@ func TestRowsWhoseClaimIsInDoubt(t *testing.T) {
 				got, err := w.ClaimDeliveries(t.Context(), "own", behind(e), w.now())
 				return len(got), err
 			}
-			doubtful := []held{{Ref: row}}
+			doubtful := []held{{Ref: row, attempt: 1}}
 			require.True(t, w.claiming.begin(table, doubtful))
 			_, err := claim()
 			require.ErrorIs(t, err, errInDoubt)
@@ -259,7 +260,7 @@ func TestRowsWhoseClaimIsInDoubt(t *testing.T) {
 			n, err := claim()
 			require.NoError(t, err)
 			require.Equal(t, 1, n, table)
-			require.Empty(t, w.claiming.rows)
+			require.Empty(t, w.claiming.claims)
 		}
 	})
 }

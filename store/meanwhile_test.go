@@ -251,6 +251,30 @@ func TestAnEndpointIsSwitchedWhileItsGateIsClaimed(t *testing.T) {
 	})
 }
 
+// TestAFileStaysForTheJobThatIsJustCreated, also where its time is over at that moment.
+func TestAFileStaysForTheJobThatIsJustCreated(t *testing.T) {
+	t.Parallel()
+	d := depotOver(t, worldOver(t, openPostgresStore(t)))
+	f := jobs.File{ProjectID: "default", ID: "file-old", Purpose: jobs.PurposeBatch, Blob: "in/old", CreatedAt: d.now()}
+	require.NoError(t, d.CreateFile(t.Context(), f, nil))
+	d.pass(2 * day)
+	var purged chan struct{}
+	d.do(func(tx *gorm.DB) error {
+		j := newBatch(d.now())
+		j.InputFileID = f.ID
+		if err := standing(tx).Where("id = ?", f.ID).Take(&jobs.File{}).Error; err != nil {
+			return err
+		}
+		if err := tx.Create(&j).Error; err != nil {
+			return err
+		}
+		purged = d.meanwhile(func() { d.purge(Periods{Files: day}) })
+		return nil
+	})
+	<-purged
+	require.Equal(t, 1, d.count("files WHERE deleted_at = 0"))
+}
+
 // TestABusyGateKeepsNoneFromItsTurn: one has thousands of wakes that have been due longest.
 func TestABusyGateKeepsNoneFromItsTurn(t *testing.T) {
 	t.Parallel()

@@ -33,18 +33,30 @@ func (j *Janitor) lasting(ctx context.Context) (int, error) {
 	return j.hide(ctx, "expires_at = 0 AND created_at <= ?", before)
 }
 
-// hide takes a slice of files out of sight, each with its event; their bytes follow as those of deleted files do.
+// hide takes a slice of files out of sight, each with its event; their bytes follow as those of deleted files do. It asks who
+// reads them once more when it has locked them: a job that was being created meanwhile keeps its file.
 func (j *Janitor) hide(ctx context.Context, which string, before jobs.Time) (n int, err error) {
 	err = j.write(ctx, func(tx *gorm.DB) error {
-		var files []jobs.File
-		err := locked(tx).Where(which+" AND deleted_at = 0 AND "+unread, before).Limit(min(j.room(), eventSlice)).Find(&files).Error
-		n = len(files)
-		for i := range files {
-			if err == nil {
-				err = j.Store.hideFile(tx, &files[i], j.Store.now())
-			}
+		n = 0
+		var refs []jobs.Ref
+		err := locked(tx).Model(&jobs.File{}).Select("project_id, id").Where(which+" AND deleted_at = 0 AND "+unread, before).
+			Limit(min(j.room(), eventSlice)).Scan(&refs).Error
+		if err != nil {
+			return err
 		}
-		return err
+		for project, ids := range byProject(refs) {
+			var files []jobs.File
+			if err := tx.Where("project_id = ? AND id IN ? AND "+unread, project, ids).Find(&files).Error; err != nil {
+				return err
+			}
+			for i := range files {
+				if err := j.Store.hideFile(tx, &files[i], j.Store.now()); err != nil {
+					return err
+				}
+			}
+			n += len(files)
+		}
+		return nil
 	})
 	return n, err
 }

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"gorm.io/gorm"
 
@@ -40,7 +42,9 @@ const claimShards = `UPDATE shards SET owner = ?, attempt = attempt + 1, claims 
 func (s *Store) ClaimShards(ctx context.Context, owner string, refs []jobs.Ref, now jobs.Time) (claimed []jobs.Shard, err error) {
 	err = s.claim(ctx, "shards", owner, func(tx *gorm.DB) ([]held, error) {
 		claimed = nil
-		for project, ids := range byProject(refs) {
+		all := byProject(refs)
+		for _, project := range slices.Sorted(maps.Keys(all)) { // in one order: no two claims wait for each other
+			ids := all[project]
 			var rows []jobs.Shard
 			if err := lockJobs(tx, project, ids); err != nil {
 				return nil, err

@@ -63,7 +63,7 @@ type committer interface {
 // Open brings the schema up to date and is ready to write. On SQLite it takes the exclusive lock on Dir: a second process
 // is refused. On PostgreSQL it needs a Key, which all processes share.
 func Open(ctx context.Context, o Options) (_ *Store, err error) {
-	s := &Store{options: o, claiming: claiming{rows: map[claimedRow]struct{}{}}}
+	s := &Store{options: o, claiming: claiming{claims: map[claimOf]struct{}{}}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
