@@ -145,7 +145,7 @@ func (r *recorder) commit(ctx context.Context, set []entry) error {
 		return err
 	}
 	if refused > 0 {
-		r.log.Warn("callbacks: outcomes refused: another process had taken the deliveries over", "outcomes", refused)
+		r.log.Warn("callbacks: outcomes not kept: they stand already, or another process has taken the deliveries over", "outcomes", refused)
 	}
 	for _, e := range set {
 		close(e.done)

@@ -159,7 +159,7 @@ func TestR11RefusedOutcomesAreSaid(t *testing.T) {
 	store.byRef[jobs.Ref{ProjectID: "default", ID: "dlv_0"}].Attempt++
 	require.Empty(t, rec.write(t.Context(), set))
 	require.Len(t, store.outcomes(), 1)
-	require.Contains(t, text.String(), "refused")
+	require.Contains(t, text.String(), "not kept")
 	require.Contains(t, text.String(), "outcomes=1")
 }
 
