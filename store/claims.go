@@ -19,6 +19,10 @@ func (s *Store) FreeOthers(ctx context.Context, owner string) error {
 	return s.free(ctx, "claims", "owner <> '' AND owner <> @owner", owner)
 }
 
+// dueAgain makes a row that was held due at once. What was put to rest meanwhile, since its job has ended, stays at rest.
+const dueAgain = "due_at = CASE WHEN due_at > 0 THEN CAST(@now AS BIGINT) ELSE 0 END," +
+	" wake_at = CASE WHEN due_at > 0 THEN CAST(@now AS BIGINT) ELSE 0 END"
+
 // lessOne takes back one of a row's claims: nobody has worked on it.
 const lessOne = "CASE WHEN claims > 0 THEN claims - 1 ELSE 0 END"
 
@@ -39,9 +43,7 @@ func (s *Store) freeIn(tx *gorm.DB, claims, whose, owner string) error {
 		return err
 	}
 	for _, table := range []string{"jobs", "shards"} {
-		// What was put to rest while it was held (its job has ended) stays at rest.
-		query := "UPDATE " + table + " SET owner = '', due_at = CASE WHEN due_at > 0 THEN CAST(@now AS BIGINT) ELSE 0 END, " +
-			"wake_at = CASE WHEN due_at > 0 THEN CAST(@now AS BIGINT) ELSE 0 END, claims = " + claims + " WHERE " + whose
+		query := "UPDATE " + table + " SET owner = '', claims = " + claims + ", " + dueAgain + " WHERE " + whose
 		if err := tx.Exec(query, map[string]any{"now": now, "owner": owner}).Error; err != nil {
 			return err
 		}
@@ -151,8 +153,7 @@ func heldOf[T any](rows []T, of func(*T) held) []held {
 }
 
 func (s *Store) unclaim(ctx context.Context, table, owner string, claims []held) error {
-	// What was put to rest meanwhile stays at rest.
-	set := "due_at = CASE WHEN due_at > 0 THEN CAST(@now AS BIGINT) ELSE 0 END, wake_at = CASE WHEN due_at > 0 THEN CAST(@now AS BIGINT) ELSE 0 END"
+	set := dueAgain
 	if table == "deliveries" {
 		set = "due_at = @now, state = 'waiting'"
 	}
@@ -177,6 +178,7 @@ func (s *Store) unclaim(ctx context.Context, table, owner string, claims []held)
 	})
 }
 
+// lockRows waits until no other transaction has changed rows and not ended yet.
 func lockRows(tx *gorm.DB, table string, claims []held) error {
 	refs := make([]jobs.Ref, len(claims))
 	for i, c := range claims {
