@@ -45,7 +45,7 @@ func TestRedisForgetsWhenKilledOrFlushed(t *testing.T) {
 
 func TestRedisKeepsWhatItsArgumentsSay(t *testing.T) {
 	t.Parallel()
-	r := startTestRedis(t, "--appendonly", "yes", "--key-load-delay", "100") // µs for each command: it answers while it reads
+	r := startTestRedis(t, "--appendonly", "yes", "--appendfsync", "always", "--key-load-delay", "100") // µs for each command: it answers while it reads
 	get(t, r, "EVAL", "for i = 1, 3000 do redis.call('SET', i, i) end return 1", "0")
 	get(t, r, "SET", "key", "value")
 	require.NoError(t, r.Kill())
