@@ -6,7 +6,6 @@ import (
 	"errors"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
 	"github.com/ringback/ringback/callbacks"
 	"github.com/ringback/ringback/callbacks/signature"
@@ -155,7 +154,7 @@ func (c *deliveryClaim) claim(which string, gate jobs.Ref, room int) error {
 // some is left, whenever that would have been due.
 func (c *deliveryClaim) cancel(gate jobs.Ref, e *opened) error {
 	var now callbacks.Endpoint // nobody switches it on before this transaction ends: what comes after that is to arrive
-	err := found(c.tx.Clauses(clause.Locking{Strength: "SHARE"}).Where("project_id = ? AND id = ?", gate.ProjectID, gate.ID).Take(&now).Error, nil)
+	err := found(standing(c.tx).Where("project_id = ? AND id = ?", gate.ProjectID, gate.ID).Take(&now).Error, nil)
 	if err != nil {
 		return err
 	}

@@ -62,6 +62,9 @@ func some(db *gorm.DB, table, which string) string {
 // writer, which needs no locks.
 func locked(tx *gorm.DB) *gorm.DB { return tx.Clauses(clause.Locking{Strength: "UPDATE"}) }
 
+// standing has a transaction read rows that nobody shall change before it ends; others may read them so at the same time.
+func standing(tx *gorm.DB) *gorm.DB { return tx.Clauses(clause.Locking{Strength: "SHARE"}) }
+
 // keeping has a transaction read rows that shall still be there when it ends: others may change them, but not remove them.
 func keeping(tx *gorm.DB) *gorm.DB { return tx.Clauses(clause.Locking{Strength: "KEY SHARE"}) }
 

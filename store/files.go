@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
 	"github.com/ringback/ringback/jobs"
 )
@@ -98,11 +97,6 @@ func readsFiles(tx *gorm.DB, n *jobs.NewJob) error {
 		}
 	}
 	return nil
-}
-
-// standing has a transaction read rows that nobody shall change before it ends; others may read them so at the same time.
-func standing(tx *gorm.DB) *gorm.DB {
-	return tx.Clauses(clause.Locking{Strength: clause.LockingStrengthShare})
 }
 
 // DeleteFile hides a file. The blob is given back for removal unless an unfinished job reads it, also one that is just being
