@@ -18,11 +18,12 @@ const module = "github.com/ringback/ringback"
 
 // arrows say which of our packages each may import. They point at plain types; docs/design.md draws them.
 var arrows = map[string][]string{
-	"cmd/ringback":         {"", "web", "callbacks", "callbacks/signature", "jobs", "jobs/queue", "metrics", "providers", "providers/simulator", "store", "telemetry", "telemetry/span"},
-	"web":                  {"callbacks", "jobs", "rawjson", "telemetry/span"},
-	"store":                {"callbacks", "callbacks/signature", "jobs"},
+	"cmd/ringback":         {"", "web", "callbacks", "callbacks/signature", "history", "jobs", "jobs/queue", "metrics", "providers", "providers/simulator", "store", "telemetry", "telemetry/span"},
+	"web":                  {"callbacks", "history", "jobs", "rawjson", "telemetry/span"},
+	"store":                {"callbacks", "callbacks/signature", "history", "jobs"},
 	"callbacks":            {"callbacks/signature", "jobs", "telemetry/span"},
 	"callbacks/signature":  {},
+	"history":              {"jobs"},
 	"jobs":                 {"providers", "providers/responses", "rawjson", "telemetry/span"},
 	"jobs/queue":           {},
 	"providers":            {"rawjson", "telemetry/span"},

@@ -19,6 +19,7 @@ type dialect struct {
 	ofMetadata string    // two values: jobs whose metadata has a pair
 	noMetadata string
 	keptLines  string
+	joinText   string // an aggregate's name: texts in a row
 }
 
 var (
@@ -30,6 +31,7 @@ var (
 		keptLines: `SELECT rowid, text FROM lines WHERE rowid IN (
 			SELECT rowid FROM lines INDEXED BY lines_line WHERE project_id = ? AND job_id = ? AND rowid > ? ORDER BY rowid LIMIT ? OFFSET ?)
 			ORDER BY rowid`,
+		joinText: "group_concat",
 	}
 	onPostgres = dialect{
 		// An array is looked up place by place; IN may be planned as a look at the whole table.
@@ -40,6 +42,7 @@ var (
 			ELSE EXISTS (SELECT 1 FROM json_each_text(convert_from(metadata, 'UTF8')::json) AS pair WHERE pair.key = ? AND pair.value = ?) END`,
 		noMetadata: "(metadata IS NULL OR convert_from(metadata, 'UTF8') IN ('', '{}', 'null'))",
 		keptLines:  `SELECT kept, text FROM lines WHERE project_id = ? AND job_id = ? AND kept > ? ORDER BY kept LIMIT ? OFFSET ?`,
+		joinText:   "string_agg",
 	}
 )
 
@@ -50,6 +53,9 @@ func sqlOf(db *gorm.DB) *dialect {
 	}
 	return &onSQLite
 }
+
+// joined puts all texts of a column in a row.
+func (d *dialect) joined(column string) string { return d.joinText + "(" + column + ", '')" }
 
 // some picks rows of a table by a condition, at most as many as its last value says: for UPDATE … WHERE and DELETE … WHERE.
 // What another transaction has in hand is left out.
