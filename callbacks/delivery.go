@@ -90,6 +90,7 @@ type Outcome struct {
 	Claimed  Claimed
 	Attempt  Attempt
 	Decision Decision
+	Took     time.Duration // the attempt, finer than DurationMS says; not kept
 }
 
 // Decision says what follows an attempt.

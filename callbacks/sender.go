@@ -196,14 +196,17 @@ func (s *Sender) deliver(ctx context.Context, c Claimed) {
 	defer s.gates.recorded()
 	began := s.Now()
 	r, ok := s.attempt(ctx, c)
+	took := s.Now().Sub(began)
 	v := neutral
 	if ok {
-		s.attempted(&r.Attempt, began)
+		s.attempted(&r.Attempt, took)
 		v = judge(&c.Delivery, &r.Attempt)
 	}
 	changed, shutAt, openAt := s.gates.ended(c.GateRef(), v, s.Now())
 	if ok {
-		s.recorder.record(ctx, s.decide(c, &r))
+		o := s.decide(c, &r)
+		o.Took = took
+		s.recorder.record(ctx, o)
 	}
 	if changed || v == works && c.ShutAt > 0 { // by its row it is shut still
 		s.shut(ctx, c.GateRef(), shutAt, openAt)

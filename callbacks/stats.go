@@ -19,9 +19,9 @@ func (s *Sender) Stats() SenderStats {
 	return SenderStats{InHand: s.gates.inHand, Room: s.gates.total, Gates: len(s.gates.byRef)}
 }
 
-func (s *Sender) attempted(a *Attempt, began time.Time) {
+func (s *Sender) attempted(a *Attempt, took time.Duration) {
 	if s.Attempted != nil {
-		s.Attempted(a.Outcome(), s.Now().Sub(began))
+		s.Attempted(a.Outcome(), took)
 	}
 }
 

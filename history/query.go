@@ -12,7 +12,7 @@ type Query struct {
 	ProjectID string
 	Series    []string
 	About     string // what they are about; empty: the project
-	AnyAbout  bool   // or each thing that they are about, whatever it is, but for batches; About is not looked at
+	AnyAbout  bool   // or each provider, endpoint or model that they are about, in place of About
 	Since     jobs.Time
 	Until     jobs.Time // points before this; zero for all
 	// Step is how long each point shall be: slots that are shorter are merged, on multiples of Step since 1970; one that is

@@ -20,12 +20,12 @@ func (r *Runner) call(ctx context.Context, p *providers.Provider, j Job, body []
 			return providers.Answer{}, err
 		}
 		req.Body, req.Form = nil, form
-		return r.doCall(ctx, p, req)
+		return r.doCall(ctx, p, j.ProjectID, req)
 	}
 	if gjson.GetBytes(body, "stream").Type == gjson.True {
 		return r.streamed(ctx, p, req, j)
 	}
-	return r.doCall(ctx, p, req)
+	return r.doCall(ctx, p, j.ProjectID, req)
 }
 
 // jsonPaths are those whose answers are JSON by contract: anything else there is a fault. Elsewhere bytes become a file.
@@ -104,7 +104,7 @@ func formFields(name string, value gjson.Result) [][2]string {
 func (r *Runner) streamed(ctx context.Context, p *providers.Provider, req providers.Request, j Job) (providers.Answer, error) {
 	var whole providers.Assembly
 	told := j.ProgressAt
-	answer, err := r.streamCall(ctx, p, req, func(c providers.Chunk) error {
+	answer, err := r.streamCall(ctx, p, j.ProjectID, req, func(c providers.Chunk) error {
 		if err := whole.Add(c.Data); err != nil {
 			return unreadableStream(err)
 		}

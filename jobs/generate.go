@@ -108,6 +108,7 @@ func (r *Runner) outcome(ctx context.Context, p *providers.Provider, j Job, answ
 	if got == nil {
 		return ctx.Err()
 	}
+	got.took = answer.Took
 	return r.settle(ctx, j, func(j *Job) (Effects, error) { return j.generated(got, nil, At(r.Now())) })
 }
 
@@ -206,7 +207,7 @@ func (j *Job) generated(got *product, failed *providers.Error, now Time) (Effect
 		return Effects{Events: []EventType{j.end(Failed, now)}}, nil
 	}
 	j.Completed, j.Usage = 1, got.usage
-	fx := Effects{Result: got.result}
+	fx := Effects{Result: got.result, Took: got.took}
 	if got.file != nil {
 		j.OutputFileID, fx.Files = got.file.ID, []File{*got.file}
 	}

@@ -43,7 +43,7 @@ func (j *Job) lineBody(line []byte) []byte {
 // outcome is the line of the output or the error file that an answer, or its lack, makes (OpenAI's batch output).
 // An HTTP answer of any status fills response; no answer at all fills error.
 func (s *shardRun) outcome(number int64, line []byte, answer providers.Answer, failed *providers.Error) Line {
-	l := Line{ProjectID: s.job.ProjectID, JobID: s.job.ID, Shard: s.shard.N, Line: number, OK: failed == nil, Usage: answer.Usage}
+	l := Line{ProjectID: s.job.ProjectID, JobID: s.job.ID, Shard: s.shard.N, Line: number, OK: failed == nil, Took: answer.Took, Usage: answer.Usage}
 	id := gjson.GetBytes(line, "custom_id").Raw
 	switch {
 	case failed == nil:

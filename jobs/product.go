@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/ringback/ringback/providers"
@@ -17,6 +18,7 @@ type product struct {
 	result []byte
 	file   *File
 	usage  providers.Usage
+	took   time.Duration // the call; zero where it was not one
 }
 
 // PurposeGenerationOutput is the purpose of files that single calls have made.

@@ -57,7 +57,7 @@ func (r *Runner) respond(ctx context.Context, j Job) error {
 	case err != nil:
 		return err
 	}
-	return r.settle(ctx, j, func(j *Job) (Effects, error) { return j.responded(got, answer.Usage, At(r.Now())) })
+	return r.settle(ctx, j, func(j *Job) (Effects, error) { return j.responded(got, &answer, At(r.Now())) })
 }
 
 // answering is one attempt at a response: what is asked of whom.
@@ -105,7 +105,7 @@ func (a *answering) call(ctx context.Context) (responded, providers.Answer, erro
 	if a.streams() {
 		return a.stream(ctx)
 	}
-	answer, err := a.doCall(ctx, a.provider, a.request)
+	answer, err := a.doCall(ctx, a.provider, a.job.ProjectID, a.request)
 	if err != nil {
 		return responded{}, answer, err
 	}
@@ -137,16 +137,16 @@ func (a *answering) object() responses.Object {
 }
 
 // responded ends a response.
-func (j *Job) responded(got responded, usage providers.Usage, now Time) (Effects, error) {
+func (j *Job) responded(got responded, answer *providers.Answer, now Time) (Effects, error) {
 	if j.Status != InProgress {
 		return Effects{}, ErrStale
 	}
 	j.Tries++
-	j.Usage = usage
+	j.Usage = answer.Usage
 	if got.state == Failed {
 		j.Failed = 1
 	} else {
 		j.Completed = 1
 	}
-	return Effects{Events: []EventType{j.end(got.state, now)}, Result: got.object}, nil
+	return Effects{Events: []EventType{j.end(got.state, now)}, Result: got.object, Took: answer.Took}, nil
 }

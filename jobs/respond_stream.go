@@ -52,7 +52,7 @@ func (a *answering) stream(ctx context.Context) (responded, providers.Answer, er
 		return responded{}, providers.Answer{}, err
 	}
 	t := a.transcript(ctx, last)
-	answer, err := a.streamCall(ctx, a.provider, a.request, t.take)
+	answer, err := a.streamCall(ctx, a.provider, a.job.ProjectID, a.request, t.take)
 	var got responded
 	if err == nil {
 		got, err = a.finish(t, answer)

@@ -77,9 +77,9 @@ type RunnerOptions struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 
-	// Called gives, once for each provider, what hears of each call to its models: what it came to (empty for an answer) and
-	// how long it took, a stream to its end. It comes from many goroutines and must be quick. Nil: nobody hears.
-	Called func(provider string) func(outcome providers.Kind, took time.Duration)
+	// Called gives, once for each provider, what hears of each call to its models: for which project it was made, what it came
+	// to (empty for an answer), and how long it took, a stream to its end. It comes from many goroutines and must be quick. Nil: nobody hears.
+	Called func(provider string) func(project string, outcome providers.Kind, took time.Duration)
 }
 
 // Runner carries out attempts: it claims rows, acts outside any transaction, and records what came of it.

@@ -39,10 +39,11 @@ type Mover interface {
 // Effects are the facts that commit together with a job's new state.
 type Effects struct {
 	Events []EventType
-	Result []byte  // a single call's answer
-	Files  []File  // what the job has produced; each fires its FileCreated
-	Shards []Shard // the index of a validated batch; replaces what stood there
-	Hush   bool    // the batch's shards are not to be woken any more
+	Result []byte        // a single call's answer
+	Files  []File        // what the job has produced; each fires its FileCreated
+	Shards []Shard       // the index of a validated batch; replaces what stood there
+	Hush   bool          // the batch's shards are not to be woken any more
+	Took   time.Duration // the single call that brought Result; zero where that is not known. Not kept
 
 	Log         []TuningEvent // of a fine-tuning; those of its provider that stand there already are left out
 	Checkpoints []Checkpoint  // the same

@@ -1,6 +1,10 @@
 package jobs
 
-import "github.com/ringback/ringback/providers"
+import (
+	"time"
+
+	"github.com/ringback/ringback/providers"
+)
 
 // Shard is a run of a batch's lines: the unit that workers claim.
 type Shard struct {
@@ -28,8 +32,9 @@ type Line struct {
 	JobID     string
 	Shard     int // the N of its shard
 	Line      int64
-	OK        bool   // a 2xx answer: output file; otherwise the error file
-	Text      []byte // one JSON object, without a newline
+	OK        bool          // a 2xx answer: output file; otherwise the error file
+	Text      []byte        // one JSON object, without a newline
+	Took      time.Duration // the call that brought it; not kept
 	providers.Usage
 }
 

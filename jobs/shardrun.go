@@ -217,7 +217,7 @@ func (s *shardRun) slot(ctx context.Context) (*providers.Slot, time.Time, error)
 func (s *shardRun) line(ctx, calls context.Context, slot *providers.Slot, number int64, line []byte) {
 	req := lineRequest(s.job, line)
 	for so := s.soFar(number); ; {
-		answer, err := s.r.doCall(calls, s.provider, req)
+		answer, err := s.r.doCall(calls, s.provider, s.job.ProjectID, req)
 		failed := providers.AsError(err)
 		if calls.Err() != nil && failed != nil {
 			slot.Release(failed, answer.Usage)

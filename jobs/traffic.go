@@ -30,7 +30,7 @@ func (r *Runner) Traffic() []Traffic {
 type traffic struct {
 	calls, waiting atomic.Int64
 	down           atomic.Bool
-	called         func(outcome providers.Kind, took time.Duration) // nil: nobody hears
+	called         func(project string, outcome providers.Kind, took time.Duration) // nil: nobody hears
 }
 
 // newTraffic counts for each configured provider; none comes later.
@@ -69,22 +69,23 @@ func (r *Runner) acquire(ctx context.Context, p *providers.Provider, j *Job) (*p
 }
 
 // doCall makes a call for one answer; see [providers.Provider.Do].
-func (r *Runner) doCall(ctx context.Context, p *providers.Provider, req providers.Request) (providers.Answer, error) {
-	return r.counted(p, func() (providers.Answer, error) { return p.Do(ctx, req) })
+func (r *Runner) doCall(ctx context.Context, p *providers.Provider, project string, req providers.Request) (providers.Answer, error) {
+	return r.counted(p, project, func() (providers.Answer, error) { return p.Do(ctx, req) })
 }
 
 // streamCall makes a call for an answer in pieces; see [providers.Provider.Stream].
-func (r *Runner) streamCall(ctx context.Context, p *providers.Provider, req providers.Request, each func(providers.Chunk) error) (providers.Answer, error) {
-	return r.counted(p, func() (providers.Answer, error) { return p.Stream(ctx, req, each) })
+func (r *Runner) streamCall(ctx context.Context, p *providers.Provider, project string, req providers.Request, each func(providers.Chunk) error) (providers.Answer, error) {
+	return r.counted(p, project, func() (providers.Answer, error) { return p.Stream(ctx, req, each) })
 }
 
-func (r *Runner) counted(p *providers.Provider, call func() (providers.Answer, error)) (providers.Answer, error) {
+func (r *Runner) counted(p *providers.Provider, project string, call func() (providers.Answer, error)) (providers.Answer, error) {
 	t := r.trafficOf(p)
 	t.calls.Add(1)
 	defer t.calls.Add(-1)
 	began := time.Now()
 	answer, err := call()
-	t.ended(outcomeOf(err), time.Since(began))
+	answer.Took = time.Since(began)
+	t.ended(project, outcomeOf(err), answer.Took)
 	return answer, err
 }
 
@@ -99,7 +100,7 @@ func outcomeOf(err error) providers.Kind {
 	return providers.Canceled
 }
 
-func (t *traffic) ended(outcome providers.Kind, took time.Duration) {
+func (t *traffic) ended(project string, outcome providers.Kind, took time.Duration) {
 	switch outcome {
 	case providers.Connection, providers.Overloaded, providers.Timeout, providers.Canceled: // which an outage may go on with
 	default:
@@ -108,6 +109,6 @@ func (t *traffic) ended(outcome providers.Kind, took time.Duration) {
 		}
 	}
 	if t.called != nil {
-		t.called(outcome, took)
+		t.called(project, outcome, took)
 	}
 }

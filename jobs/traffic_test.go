@@ -31,9 +31,10 @@ func TestTrafficTellsOfCallsAndOutages(t *testing.T) {
 	require.NoError(t, err)
 	defer registry.Close()
 	outcomes := make(chan providers.Kind, 10)
-	r := NewRunner(RunnerOptions{Router: registry, Called: func(provider string) func(providers.Kind, time.Duration) {
+	r := NewRunner(RunnerOptions{Router: registry, Called: func(provider string) func(string, providers.Kind, time.Duration) {
 		require.Equal(t, "up", provider)
-		return func(outcome providers.Kind, took time.Duration) {
+		return func(project string, outcome providers.Kind, took time.Duration) {
+			require.Equal(t, "p", project)
 			require.Positive(t, took)
 			outcomes <- outcome
 		}
@@ -42,7 +43,7 @@ func TestTrafficTellsOfCallsAndOutages(t *testing.T) {
 	call := func() {
 		slot, err := r.acquire(t.Context(), p, &j)
 		require.NoError(t, err)
-		answer, err := r.doCall(t.Context(), p, providers.Request{Path: "/v1/chat/completions", Model: "m", Body: []byte(`{}`)})
+		answer, err := r.doCall(t.Context(), p, "p", providers.Request{Path: "/v1/chat/completions", Model: "m", Body: []byte(`{}`)})
 		slot.Release(providers.AsError(err), answer.Usage)
 	}
 	require.Equal(t, []Traffic{{Provider: "up"}}, r.Traffic())
@@ -72,7 +73,7 @@ func TestTrafficTellsOfCallsAndOutages(t *testing.T) {
 	}, 30*time.Second, time.Millisecond)
 
 	status.Store(400) // an answer of any kind says that somebody is there
-	_, err = r.doCall(t.Context(), p, providers.Request{Path: "/v1/chat/completions", Model: "m", Body: []byte(`{}`)})
+	_, err = r.doCall(t.Context(), p, "p", providers.Request{Path: "/v1/chat/completions", Model: "m", Body: []byte(`{}`)})
 	require.Error(t, err)
 	require.Equal(t, providers.Rejected, <-outcomes)
 	require.Equal(t, []Traffic{{Provider: "up"}}, r.Traffic())

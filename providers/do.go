@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"time"
 )
 
 // Request is one call to a model.
@@ -29,8 +30,9 @@ type Answer struct {
 	Status      int    // HTTP status; 2xx unless it hangs on an [Error]
 	RequestID   string // the upstream's x-request-id, or request-id; may be empty
 	ContentType string
-	Body        []byte // verbatim; a JSON object of one or several lines, unless Request.Any let in something else
-	Usage       Usage  // zero where the body names none
+	Body        []byte        // verbatim; a JSON object of one or several lines, unless Request.Any let in something else
+	Usage       Usage         // zero where the body names none
+	Took        time.Duration // noted by who made the call
 }
 
 // Do makes one call and waits for its answer, at most for the configured

@@ -152,16 +152,18 @@ func (s *Store) ExpireDeliveries(ctx context.Context, now jobs.Time) (n int, err
 	if err := s.read(ctx).Where("shut_at <= ?", before).Limit(1).Find(&shut).Error; err != nil || len(shut) == 0 {
 		return 0, err
 	}
+	var ended []callbacks.Delivery
 	err = s.write(ctx, func(tx *gorm.DB) error {
-		var ended []callbacks.Delivery
+		ended = nil
 		err := tx.Raw(expireDeliveries(tx), callbacks.ReasonBreakerOpen, now, before, before, eventSlice).Scan(&ended).Error
-		if n = len(ended); err != nil {
+		if err != nil {
 			return err
 		}
 		return s.exhausted(tx, ended, now)
 	})
-	if err == nil {
-		s.options.Meter.givenUp(n)
+	if err != nil {
+		return 0, err
 	}
-	return n, err
+	s.options.Meter.givenUp(ended)
+	return len(ended), nil
 }

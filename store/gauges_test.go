@@ -100,7 +100,7 @@ func TestMeterHearsOfWhatWasCommitted(t *testing.T) {
 		var heard lockedList
 		w.options.Meter = Meter{
 			Committed: func(writes int, took time.Duration) { heard.add("commit of %d took time: %t", writes, took > 0) },
-			Ended:     func(k jobs.Kind, s jobs.Status) { heard.add("%s %s", k, s) },
+			Ended:     func(j *jobs.Job, _ time.Duration) { heard.add("%s %s", j.Kind, j.Status) },
 			Lines: func(set int, fresh jobs.Tally) {
 				heard.add("%d lines, %d ok and %d failed", set, fresh.Completed, fresh.Failed)
 			},

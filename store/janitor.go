@@ -60,7 +60,7 @@ func (j *Janitor) runOnce(ctx context.Context) (n int, err error) {
 	for _, step := range []func(context.Context) (int, error){
 		whole(j.keys), whole(j.expired), whole(j.lasting), whole(j.lapsed), whole(j.parts), whole(j.streams), whole(j.spent),
 		j.events, j.attempts, j.results, j.jobs, j.remains,
-		whole(j.deleted), whole(j.names), whole(j.uploads), j.giveBack, whole(j.orphans), whole(j.unfinished),
+		whole(j.deleted), whole(j.names), whole(j.uploads), whole(j.history), j.giveBack, whole(j.orphans), whole(j.unfinished),
 	} {
 		m, failed := step(ctx)
 		n, err = n+m, errors.Join(err, failed)

@@ -218,15 +218,18 @@ func (s *Store) recordBegun(tx *gorm.DB, claimed []jobs.Job, now jobs.Time) erro
 // or not at all.
 func (s *Store) Move(ctx context.Context, ref jobs.Ref, move func(*jobs.Job) (jobs.Effects, error)) (snapshot jobs.Snapshot, woken jobs.Woken, err error) {
 	var before jobs.Status
+	var took time.Duration
 	err = s.write(ctx, func(tx *gorm.DB) error {
 		snapshot, woken, err = s.move(tx, ref, func(j *jobs.Job) (jobs.Effects, error) {
 			before = j.Status
-			return move(j)
+			fx, err := move(j)
+			took = fx.Took
+			return fx, err
 		})
 		return err
 	})
 	if err == nil {
-		s.options.Meter.moved(before, &snapshot.Job)
+		s.options.Meter.moved(before, &snapshot.Job, took)
 	}
 	return snapshot, woken, err
 }

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"gorm.io/gorm"
 
+	"github.com/ringback/ringback/history"
 	"github.com/ringback/ringback/jobs"
 )
 
@@ -48,16 +49,17 @@ func (s *Store) RecordLines(ctx context.Context, lines []jobs.Line) (woken jobs.
 
 // recordSet keeps the lines of some batches in one transaction.
 func (s *Store) recordSet(ctx context.Context, set []jobs.Ref, byJob map[jobs.Ref][]jobs.Line) (woken jobs.Woken, err error) {
-	var fresh jobs.Tally
+	var batches []freshLines
 	n := 0
 	err = s.write(ctx, func(tx *gorm.DB) error {
-		woken, fresh, n = jobs.Woken{}, jobs.Tally{}, 0
+		woken, batches, n = jobs.Woken{}, nil, 0
 		for _, ref := range set {
-			more, err := s.recordLines(tx, ref, byJob[ref], &fresh)
+			fresh, more, err := s.recordLines(tx, ref, byJob[ref])
 			if err != nil {
 				return err
 			}
 			n += len(byJob[ref])
+			batches = append(batches, fresh)
 			woken.Join(more)
 		}
 		return nil
@@ -65,36 +67,41 @@ func (s *Store) recordSet(ctx context.Context, set []jobs.Ref, byJob map[jobs.Re
 	if err != nil {
 		return jobs.Woken{}, err
 	}
-	s.options.Meter.lines(n, fresh)
+	s.options.Meter.lines(n, batches)
 	return woken, nil
 }
 
-// recordLines keeps one batch's, and adds those that were new to all.
-func (s *Store) recordLines(tx *gorm.DB, ref jobs.Ref, lines []jobs.Line, all *jobs.Tally) (jobs.Woken, error) {
+// freshLines are those of a batch's lines that were new.
+type freshLines struct {
+	jobs.Tally
+	batch jobs.Job       // before them
+	took  history.Spread // of the calls that answered them
+}
+
+// recordLines keeps one batch's.
+func (s *Store) recordLines(tx *gorm.DB, ref jobs.Ref, lines []jobs.Line) (fresh freshLines, woken jobs.Woken, err error) {
 	job, err := takeJob(locked(tx), ref)                                            // so a batch's outcomes are kept one set after the other
 	if jobs.IsCode(err, jobs.CodeNotFound) || err == nil && job.Status.Terminal() { // gone, or ended: nobody wants them
-		return jobs.Woken{}, nil
+		return freshLines{}, jobs.Woken{}, nil
 	}
 	if err != nil {
-		return jobs.Woken{}, err
+		return freshLines{}, jobs.Woken{}, err
 	}
-	fresh, err := insertLines(tx, lines)
-	if err != nil || fresh == (jobs.Tally{}) {
-		return jobs.Woken{}, err
+	fresh.batch = job
+	if err := insertLines(tx, lines, &fresh); err != nil || fresh.Tally == (jobs.Tally{}) {
+		return fresh, jobs.Woken{}, err
 	}
-	all.Completed += fresh.Completed
-	all.Failed += fresh.Failed
 	if err := noteProgress(tx, ref, lines); err != nil {
-		return jobs.Woken{}, err
+		return fresh, jobs.Woken{}, err
 	}
 	now := s.now() // in the transaction: the pause between two events of progress counts from here
-	if !job.Needs(fresh, now) {
-		return jobs.Woken{}, addCounts(tx, ref, fresh, now)
+	if !job.Needs(fresh.Tally, now) {
+		return fresh, jobs.Woken{}, addCounts(tx, ref, fresh.Tally, now)
 	}
-	_, woken, err := s.move(tx, ref, func(j *jobs.Job) (jobs.Effects, error) {
-		return j.Answered(fresh, now), nil
+	_, woken, err = s.move(tx, ref, func(j *jobs.Job) (jobs.Effects, error) {
+		return j.Answered(fresh.Tally, now), nil
 	})
-	return woken, err
+	return fresh, woken, err
 }
 
 // noteProgress begins the count of claims anew for shards that have brought results: only claims without any end a row.
@@ -120,18 +127,17 @@ func addCounts(tx *gorm.DB, ref jobs.Ref, t jobs.Tally, now jobs.Time) error {
 var insertSizes = []int{256, 32, 4, 1}
 
 // insertLines writes the rows that are new and counts them.
-func insertLines(tx *gorm.DB, lines []jobs.Line) (jobs.Tally, error) {
-	var t jobs.Tally
+func insertLines(tx *gorm.DB, lines []jobs.Line, t *freshLines) error {
 	for _, size := range insertSizes {
 		for ; len(lines) >= size; lines = lines[size:] {
 			numbers, err := insertSet(tx, lines[:size])
 			if err != nil {
-				return t, err
+				return err
 			}
-			tallyFresh(&t, lines[:size], numbers)
+			t.tally(lines[:size], numbers)
 		}
 	}
-	return t, nil
+	return nil
 }
 
 const lineRow = "(?, ?, ?, ?, ?)"
@@ -153,12 +159,16 @@ func insertSet(tx *gorm.DB, lines []jobs.Line) (map[int64]bool, error) {
 	}, query, args...)
 }
 
-// tallyFresh counts the new ones. Of two outcomes of one line in one set the first is the row.
-func tallyFresh(t *jobs.Tally, lines []jobs.Line, fresh map[int64]bool) {
+// tally counts the new ones. Of two outcomes of one line in one set the first is the row.
+func (t *freshLines) tally(lines []jobs.Line, fresh map[int64]bool) {
 	for _, l := range lines {
-		if fresh[l.Line] {
-			delete(fresh, l.Line)
-			t.Add(l)
+		if !fresh[l.Line] {
+			continue
+		}
+		delete(fresh, l.Line)
+		t.Add(l)
+		if l.OK {
+			t.took.Add(l.Took)
 		}
 	}
 }

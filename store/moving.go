@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -109,7 +110,7 @@ var kinds = map[string]string{
 }
 
 // tables reads the schema: all tables whose rows belong to a project, with the columns that move. A new table or column
-// needs no change here.
+// needs no change here, unless it is none that moves.
 func (s *side) tables(ctx context.Context, db querier) (tables map[string]shape, err error) {
 	rows, err := db.QueryContext(ctx, s.columns)
 	if err != nil {
@@ -130,12 +131,15 @@ func (s *side) tables(ctx context.Context, db querier) (tables map[string]shape,
 		all[table] = append(all[table], column{name, kinds[typ]})
 	}
 	for table := range all {
-		if !ours[table] {
+		if !ours[table] || slices.Contains(unmoved, table) {
 			delete(all, table)
 		}
 	}
 	return all, rows.Err()
 }
+
+// unmoved are the tables that no export takes along: the history of a project begins anew.
+var unmoved = []string{"history", "job_history"}
 
 const (
 	eventsTable    = "events"

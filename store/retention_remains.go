@@ -31,6 +31,7 @@ var partsOfJobs = []part{
 	{"shards", "n", "coalesce(length(retries), 0)", true},
 	{"tuning_events", "position", "coalesce(length(data), 0)", true},
 	{"checkpoints", "step", "coalesce(length(metrics), 0)", true},
+	{"job_history", "at", "100 + length(spread)", true},
 	{"response_events", "n", "length(data)", true},
 	{"responses", "", "length(settings) + length(items)", true},
 	{"webhooks", "", "length(spec)", true},

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ringback/ringback/callbacks"
+	"github.com/ringback/ringback/history"
 	"github.com/ringback/ringback/jobs"
 	"github.com/ringback/ringback/jobs/queue"
 	"github.com/ringback/ringback/metrics"
@@ -34,6 +35,7 @@ type app struct {
 	telemetry  *telemetry.Recorder // nil where no spans are kept
 	tracer     *span.Tracer
 	metrics    *metrics.Metrics
+	history    *history.Recorder
 	listener   net.Listener
 	simulator  *http.Server
 	providers  *providers.Registry
@@ -73,7 +75,7 @@ func start(ctx context.Context, cfg Config, log *slog.Logger) (_ *app, err error
 	if a.listener, err = net.Listen("tcp", cfg.Server.Listen); err != nil {
 		return nil, fmt.Errorf("server.listen: %w", err)
 	}
-	for _, open := range []func(context.Context) error{a.openTelemetry, a.openMetrics, a.openSharer, a.openProviders, a.openStore, a.openQueue, a.openCallbacks, a.openJobs, a.openHTTP} {
+	for _, open := range []func(context.Context) error{a.openTelemetry, a.openMetrics, a.openHistory, a.openSharer, a.openProviders, a.openStore, a.openQueue, a.openCallbacks, a.openJobs, a.openHTTP} {
 		if err := open(ctx); err != nil {
 			return nil, err
 		}
@@ -311,6 +313,8 @@ func (a *app) run(ctx context.Context) {
 func (a *app) work(ctx context.Context) {
 	a.restEnded.Go(func() { a.note(ctx, a.runner.Run(ctx)) })
 	a.restEnded.Go(func() { a.note(ctx, a.sender.Run(ctx)) })
+	a.restEnded.Go(func() { a.history.Run(ctx, a.store, a.log) })
+	a.restEnded.Go(func() { (&store.JobSampler{Store: a.store, Log: a.log}).Run(ctx) })
 	a.restEnded.Go(func() {
 		(&store.Janitor{Store: a.store, Files: a.files, Keep: store.Periods(a.cfg.Retention), Owner: a.owner, Log: a.log}).Run(ctx)
 	})
@@ -379,6 +383,7 @@ func (a *app) closeParts() error {
 		a.callbacks.Close()
 	}
 	if a.store != nil {
+		a.closeHistory()
 		if a.stopQueue != nil {
 			errs = append(errs, a.store.Leave(context.Background(), a.owner))
 		}

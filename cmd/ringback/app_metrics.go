@@ -24,19 +24,28 @@ func (a *app) openMetrics(context.Context) error {
 	return nil
 }
 
-// storeMeter joins what the store commits with its numbers.
+// storeMeter joins what the store commits with its numbers, and with the history.
 func (a *app) storeMeter() store.Meter {
 	return store.Meter{
-		Committed:  a.metrics.Committed,
-		Ended:      func(kind jobs.Kind, status jobs.Status) { a.metrics.JobEnded(string(kind), string(status)) },
+		Committed: a.metrics.Committed,
+		Ended: func(j *jobs.Job, took time.Duration) {
+			a.metrics.JobEnded(string(j.Kind), string(j.Status))
+			a.history.JobEnded(j, took)
+		},
 		Lines:      func(set int, fresh jobs.Tally) { a.metrics.LinesKept(set, fresh.Completed, fresh.Failed) },
 		Deliveries: a.metrics.DeliveriesEnded,
+		Answered:   a.history.Lines, Attempted: a.attempted, GaveUp: a.gaveUp,
 	}
 }
 
-func (a *app) called(provider string) func(providers.Kind, time.Duration) {
+func (a *app) called(provider string) func(string, providers.Kind, time.Duration) {
 	count := a.metrics.Calls(provider)
-	return func(outcome providers.Kind, took time.Duration) { count(string(outcome), took) }
+	return func(project string, outcome providers.Kind, took time.Duration) {
+		count(string(outcome), took)
+		if series := callSeries(outcome); series != "" {
+			a.history.Call(project, series, provider, took)
+		}
+	}
 }
 
 func (a *app) unfinished(ctx context.Context) ([]metrics.Jobs, error) {
