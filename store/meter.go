@@ -76,7 +76,10 @@ func (m *Meter) deliveries(held []callbacks.Outcome) {
 }
 
 func (m *Meter) givenUp(ended []callbacks.Delivery) {
-	if m.Deliveries != nil && len(ended) > 0 {
+	if len(ended) == 0 {
+		return
+	}
+	if m.Deliveries != nil {
 		m.Deliveries(0, len(ended))
 	}
 	if m.GaveUp != nil {
