@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ringback/ringback/callbacks"
+	"github.com/ringback/ringback/history"
 	"github.com/ringback/ringback/jobs"
 )
 
@@ -72,6 +73,8 @@ INSERT INTO idempotency_keys SELECT 'default', 'k' || i, 'h', 'a', 1750000000000
 INSERT INTO files SELECT 'default', 'file-' || i, '', 'batch', 1, 'in/' || i, i, 0, 0 FROM generate_series(1, 10000) AS i;
 INSERT INTO upload_parts SELECT 'default', 'part_' || i, 'upload_' || i / 9, 1, 'parts/' || i, i FROM generate_series(1, 10000) AS i;
 INSERT INTO uploads SELECT 'default', 'upload_' || i, 'completed', '', '', '', 1, 0, 1, 1, NULL, '', i, i, i FROM generate_series(1, 10000) AS i;
+INSERT INTO history SELECT 'default', (ARRAY['calls.ok', 'calls.failed', 'lines.ok'])[1 + i % 3], 'about' || i % 7, 1750000000000 + i * 1000, 300000, 'own', 1, '' FROM generate_series(1, 20000) AS i;
+INSERT INTO job_history SELECT 'default', 'job_' || i % 99, 'lines.ok', i, 1000, 'own', 1, '' FROM generate_series(1, 20000) AS i;
 INSERT INTO responses SELECT 'default', 'job_' || 4 * i + 2, 2, '{}', '[]' FROM generate_series(0, 4000) AS i;
 INSERT INTO response_events SELECT 'default', 'job_' || i / 100, i % 100, 'a', '{}' FROM generate_series(1, 10000) AS i;`
 
@@ -162,6 +165,15 @@ func TestPostgresUsesTheIndexes(t *testing.T) {
 		{"expired files", func() { must(janitor.expired(t.Context()))(t) }, []string{"files_expiry"}},
 		{"lapsed uploads", func() { must(janitor.lapsed(t.Context()))(t) }, []string{"uploads_expiry"}},
 		{"orphans", func() { must(janitor.removeUnnamed(t.Context(), []string{"in/17", "parts/17"}))(t) }, []string{"files_blob", "upload_parts_blob"}},
+		{"history", func() {
+			for _, q := range []history.Query{
+				{Series: []string{history.CallsOK}, AnyAbout: true}, {Series: []string{history.LinesOK}, About: "job_17"}, {Series: []string{history.JobsWaiting}},
+			} {
+				q.ProjectID, q.Since, q.Until, q.Step = "default", begun, begun.Add(time.Minute), 5*time.Minute
+				must(w.History(t.Context(), q))(t)
+			}
+		}, []string{"history_pkey", "job_history_pkey"}},
+		{"old history", func() { must(janitor.history(t.Context()))(t) }, []string{"history_age"}},
 		{"parts", func() { must(w.UploadParts(t.Context(), host("upload_17")))(t) }, []string{"upload_parts_upload"}},
 		{"a look at a stream", func() {
 			must(w.LookAtStream(t.Context(), host("job_18"), jobs.StreamQuery{Events: 10, Bytes: 1000}))(t)
@@ -173,7 +185,7 @@ func TestPostgresUsesTheIndexes(t *testing.T) {
 			for _, index := range tt.indexes {
 				require.Regexp(t, ` (using|on) `+index+`\b`, got)
 			}
-			require.NotRegexp(t, `Seq Scan on (jobs|shards|lines|events|endpoints|gates|deliveries|attempts|idempotency_keys|files|uploads|upload_parts|responses|response_events)\b`, got)
+			require.NotRegexp(t, `Seq Scan on (jobs|shards|lines|events|endpoints|gates|deliveries|attempts|idempotency_keys|files|uploads|upload_parts|responses|response_events|history|job_history)\b`, got)
 		})
 	}
 }

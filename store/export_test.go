@@ -22,6 +22,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/ringback/ringback/callbacks"
+	"github.com/ringback/ringback/history"
 	"github.com/ringback/ringback/jobs"
 )
 
@@ -212,12 +213,16 @@ func TestMovesAllRows(t *testing.T) {
 	require.Len(t, positions, 25)
 
 	there, thereFiles := openAt(t, t.TempDir(), newDSN(t), moveKey)
+	for _, s := range []*Store{from, there} { // which neither moves nor is in the way
+		require.NoError(t, s.KeepHistory(t.Context(), []history.Row{{ProjectID: "default", Series: history.CallsOK, About: "up", N: 1}}))
+	}
 	done := imported(t, there, thereFiles, exported(t, from, files))
 	require.EqualValues(t, 50, done.Files, "of files and of parts")
 	require.EqualValues(t, 25, done.Jobs)
 	require.Zero(t, done.Mended)
 	equalRows(t, want, rowsOf(t, there))
 	archive := exported(t, there, thereFiles)
+	require.Equal(t, 1, worldOver(t, there).count("history"))
 	require.Greater(t, must(next(t, there))(t), int64(1000), "what comes is after what was there")
 
 	back, backFiles := openAt(t, t.TempDir(), "", moveKey)

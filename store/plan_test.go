@@ -5,11 +5,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
 	"github.com/ringback/ringback/callbacks"
+	"github.com/ringback/ringback/history"
 	"github.com/ringback/ringback/jobs"
 )
 
@@ -97,6 +99,15 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"at a start", func(w *world, _ jobs.Ref) { require.NoError(t, w.FreeOthers(t.Context(), "own")) }, "deliveries USING INDEX deliveries_owner", false},
 		{"unfinished jobs", func(w *world, _ jobs.Ref) { must(w.Unfinished(t.Context()))(t) }, "jobs USING INDEX jobs_open", true},
 		{"shut gates", func(w *world, _ jobs.Ref) { must(w.ShutGates(t.Context()))(t) }, "gates USING COVERING INDEX gates_shut", false},
+		{"history", func(w *world, _ jobs.Ref) { // which does not go through GORM
+			q := slotQuery{Query: history.Query{ProjectID: "default", Since: begun, Step: time.Hour}, series: history.LinesOK}
+			query, args := q.sql(w.reads)
+			require.NoError(w.t, w.reads.Exec(query, args...).Error)
+		}, "history USING PRIMARY KEY (project_id=? AND series=? AND about=? AND at>? AND at<?)", true},
+		{"what history is about", func(w *world, _ jobs.Ref) { must(w.abouts(t.Context(), "default", history.CallsOK))(t) }, "history USING PRIMARY KEY (project_id=? AND series=? AND about>?)", false},
+		{"the last sample", func(w *world, _ jobs.Ref) {
+			must((&JobSampler{Store: w.Store}).last(t.Context()))(t)
+		}, "history USING PRIMARY KEY (project_id=? AND series=? AND about=? AND at<?)", false},
 		{"oldest due: jobs", oldestDue, "jobs_wake (kind=? AND priority=? AND wake_at>? AND wake_at<?)", true},
 		{"oldest due: shards", oldestDue, "shards_wake (priority=? AND wake_at>? AND wake_at<?)", true},
 		{"oldest due: gates", oldestDue, "wakes_due (wake_at<?)", true},

@@ -444,6 +444,8 @@ func TestPurgesFindTheirRowsByIndexes(t *testing.T) {
 		{d.janitor.attempts, "deliveries_newest (project_id=? AND (created_at,id)>(?,?) AND created_at<?)"},
 		{d.janitor.results, "jobs_ended (results_gone=? AND ended_at>? AND ended_at<?)"},
 		{d.janitor.jobs, "jobs_ended (results_gone=? AND ended_at>? AND ended_at<?)"},
+		{d.janitor.history, "history USING COVERING INDEX history_age (at<?)"},
+		{d.janitor.history, "history USING PRIMARY KEY (project_id=? AND series=? AND about=? AND at=? AND span=? AND source=?)"},
 		{d.janitor.remains, "lines_line (project_id=? AND job_id=? AND line<?)"},
 	} {
 		plans := ""
@@ -451,7 +453,7 @@ func TestPurgesFindTheirRowsByIndexes(t *testing.T) {
 			plans += plan + "\n\n"
 		}
 		require.Contains(t, plans, tt.index)
-		require.NotRegexp(t, `SCAN (jobs|lines|events|deliveries|attempts|files|uploads|webhooks|payloads)(\n|$)`, plans)
+		require.NotRegexp(t, `SCAN (jobs|lines|events|deliveries|attempts|files|uploads|webhooks|payloads|history)(\n|$)`, plans)
 	}
 	for _, query := range []string{
 		"SELECT id FROM deliveries WHERE " + overAndDone + " AND project_id = ? AND id IN (?, ?)",
