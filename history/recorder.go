@@ -22,10 +22,12 @@ type Keeper interface {
 
 const (
 	flushEvery = 2 * time.Second
-	// manySlots are kept open between two writes; of more than these only those that have changed since.
-	manySlots = 4096
-	// mostSlots are open at most, where nothing can be written: what would need another one is not counted.
-	mostSlots = 4 * manySlots
+	// flushRows are written at once, so that no write holds others up.
+	flushRows = 1000
+	// mostSlots are open at most, some megabytes: what would need another one is not counted, but in its project's sum.
+	mostSlots = 20_000
+	// sayLost is how often it is said that something was left out.
+	sayLost = time.Minute
 )
 
 // Recorder counts what a process does. Its methods may be called from many goroutines, and cost some hundred nanoseconds at
@@ -36,11 +38,12 @@ type Recorder struct {
 
 	mu    sync.Mutex
 	slots map[slotKey]*slot
-	// forgotten is how far slots that had ended have been let go of, and renewed how often slots that had not: what is opened
-	// again after that gets a source of its own, and takes nothing away from the row that stands.
+	// forgotten is how far slots that had ended have been let go of, and setBack how often the clock was set back before that:
+	// what is opened again then gets a source of its own, and takes nothing away from the row that stands.
 	forgotten jobs.Time
-	renewed   int
-	lost      int64 // counts that found no room
+	setBack   int
+	lost      int64     // counts that found no room
+	told      time.Time // when that was said last
 }
 
 type slotKey struct {
@@ -99,16 +102,16 @@ func (r *Recorder) add(key slotKey, n int64, took Spread) {
 }
 
 func (r *Recorder) open(key slotKey) *slot {
-	if len(r.slots) >= mostSlots {
+	if len(r.slots) >= mostSlots && key.about != "" {
 		return nil
 	}
-	if key.end() <= r.forgotten { // the clock was set back
-		r.renewed++
+	if key.end() <= r.forgotten {
+		r.setBack++
 		r.forgotten = key.at
 	}
 	s := &slot{source: r.source}
-	if r.renewed > 0 {
-		s.source += "." + strconv.Itoa(r.renewed)
+	if r.setBack > 0 {
+		s.source += "." + strconv.Itoa(r.setBack)
 	}
 	r.slots[key] = s
 	return s
@@ -137,14 +140,15 @@ func (r *Recorder) Run(ctx context.Context, to Keeper, log *slog.Logger) {
 
 // Flush writes the slots that have changed, and tells how many: nothing is written where none has.
 func (r *Recorder) Flush(ctx context.Context, to Keeper) (n int, err error) {
-	rows := r.changed()
-	if len(rows) > 0 {
+	for rows := range slices.Chunk(r.changed(), flushRows) {
 		if err := to.KeepHistory(ctx, rows); err != nil {
-			return 0, err
+			return n, err
 		}
+		r.kept(rows)
+		n += len(rows)
 	}
-	r.kept(rows)
-	return len(rows), nil
+	r.forget()
+	return n, nil
 }
 
 // changed are the slots to write, in the order of their keys: two that write the same ones never wait for each other.
@@ -175,22 +179,24 @@ func Sort(rows []Row) {
 	})
 }
 
-// kept notes what has been written, and lets go of slots that have ended or are too many.
+// kept notes what has been written.
 func (r *Recorder) kept(rows []Row) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now := jobs.At(r.now())
 	for i := range rows {
 		if s := r.slots[rows[i].key()]; s != nil {
 			s.kept = rows[i].N
 		}
 	}
-	many := len(r.slots) > manySlots
-	if many {
-		r.renewed++
-	}
+}
+
+// forget lets go of slots that have ended and stand as they are.
+func (r *Recorder) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := jobs.At(r.now())
 	for key, s := range r.slots {
-		if s.n == s.kept && (many || key.end() <= now) {
+		if s.n == s.kept && key.end() <= now {
 			delete(r.slots, key)
 		}
 	}
@@ -199,9 +205,14 @@ func (r *Recorder) kept(rows []Row) {
 
 func (r *Row) key() slotKey { return slotKey{r.ProjectID, r.Series, r.About, r.At, r.Span} }
 
+// takeLost is how much was left out that is to be said now.
 func (r *Recorder) takeLost() (n int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n, r.lost = r.lost, 0
+	now := r.now()
+	if r.lost == 0 || now.Sub(r.told).Abs() < sayLost {
+		return 0
+	}
+	n, r.lost, r.told = r.lost, 0, now
 	return n
 }
