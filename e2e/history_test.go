@@ -11,7 +11,7 @@ import (
 )
 
 // TestHistoryCountsWhatHappened: over a stop in the middle of a batch, whose lines then stand once each in the slots of two
-// lives; and a process that does nothing writes nothing.
+// lives.
 func TestHistoryCountsWhatHappened(t *testing.T) {
 	t.Parallel()
 	up := startUpstream(t, func(body string) reply {

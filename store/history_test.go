@@ -261,14 +261,14 @@ func inSeries(points []history.Point) map[string][]int64 {
 	return all
 }
 
-// aMonth is thirty days of a project's lines and of the calls of some providers and models, as a busy process writes them.
-const aMonth = `INSERT INTO history (project_id, series, about, at, span, source, n, spread)
+// tenDays of a series are as a busy process writes them: more than are kept.
+const tenDays = `INSERT INTO history (project_id, series, about, at, span, source, n, spread)
 	WITH RECURSIVE n(i) AS (SELECT CAST(0 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < CAST(? AS BIGINT))
 	SELECT 'default', ?, ?, ? + i * CAST(? AS BIGINT), CAST(? AS BIGINT), 'own_01J00000000000000000000000', 17, '17:250 18:40 19:100 20:30 21:22 22:12 23:5 24:1 ' FROM n`
 
-func (w *world) month(series, about string, span time.Duration) {
+func (w *world) tenDays(series, about string, span time.Duration) {
 	w.t.Helper()
-	w.exec(aMonth, int64(30*24*time.Hour/span), series, about, int64(theHour), span.Milliseconds(), span.Milliseconds())
+	w.exec(tenDays, int64(10*24*time.Hour/span), series, about, int64(theHour), span.Milliseconds(), span.Milliseconds())
 }
 
 // TestADayIsReadAtOnce: by the index, of few rows.
@@ -276,11 +276,11 @@ func TestADayIsReadAtOnce(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, w *world) {
 		for _, about := range []string{"a", "b", "c"} {
-			w.month(history.CallsOK, about, time.Minute)
-			w.month(history.CallsOK, about, 5*time.Minute)
+			w.tenDays(history.CallsOK, about, time.Minute)
+			w.tenDays(history.CallsOK, about, 5*time.Minute)
 		}
-		w.month(history.LinesOK, "", 10*time.Second)
-		w.month(history.LinesOK, "", 5*time.Minute)
+		w.tenDays(history.LinesOK, "", 10*time.Second)
+		w.tenDays(history.LinesOK, "", 5*time.Minute)
 		w.exec("ANALYZE")
 		for _, q := range []history.Query{
 			{Series: []string{history.LinesOK}, Step: 5 * time.Minute},
@@ -288,7 +288,7 @@ func TestADayIsReadAtOnce(t *testing.T) {
 			{Series: []string{history.CallsOK}, About: "b", Step: 15 * time.Minute},
 			{Series: []string{history.CallsOK}, AnyAbout: true, Step: time.Hour},
 		} {
-			q.Since, q.Until = theHour.Add(20*24*time.Hour), theHour.Add(21*24*time.Hour)
+			q.Since, q.Until = theHour.Add(5*24*time.Hour), theHour.Add(6*24*time.Hour)
 			best := time.Hour
 			var points []history.Point
 			for range 20 {
