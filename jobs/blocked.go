@@ -56,20 +56,38 @@ func (s *Snapshot) blocked() *blockedObject {
 	return o
 }
 
-// eta is when the job is expected to end, in Unix seconds; nil where nothing is known to go by. A batch goes on as fast
-// as so far, a fine-tuning as its provider says, a single call takes as long as those before it.
-func (s *Snapshot) eta() *int64 {
-	var at Time
+// ETA is when the job is expected to end; zero where nothing is known to go by. A batch goes on as fast as so far, a
+// fine-tuning as its provider says, a single call takes as long as those before it.
+func (s *Snapshot) ETA() Time {
 	switch {
 	case s.Status.Terminal():
 	case s.Kind == KindTuning:
-		at = s.Tuning.eta()
+		return s.Tuning.eta()
 	case s.Kind == KindBatch && s.Status == InProgress:
-		at = s.batchETA()
+		return s.batchETA()
 	case s.Kind.OneCall() && s.Typical > 0:
-		at = s.callETA()
+		return s.callETA()
 	}
-	return at.unix()
+	return 0
+}
+
+// eta is the same in Unix seconds; nil where nothing is known.
+func (s *Snapshot) eta() *int64 { return s.ETA().unix() }
+
+// Waits says what the job waits for, until when (zero where no time is known), and its place in the queue (zero where it is
+// not known). The reason is empty where it waits for nothing.
+func (s *Snapshot) Waits() (reason Blocked, until Time, position int64) {
+	o := s.blocked()
+	if o == nil {
+		return "", 0, 0
+	}
+	if o.Until != nil {
+		until = max(s.BlockedUntil, Time(*o.Until*1000))
+	}
+	if o.Position != nil {
+		position = *o.Position
+	}
+	return o.Reason, until, position
 }
 
 // callETA counts from when the call began, or may begin: it is never in the past.

@@ -119,6 +119,8 @@ type scan struct {
 	served func(model string) error // whether some provider does
 	broken error                    // what kept the pass from judging
 	seen   map[customID]struct{}
+
+	anyPath bool // the first line's is taken for the job's
 }
 
 func (s *scan) run(ctx context.Context, in io.Reader) (*index, error) {
@@ -222,6 +224,9 @@ func (s *scan) envelope(f requestFields, number int64) bool {
 func (s *scan) values(f requestFields, number int64) {
 	if f.method.String() != "POST" {
 		s.fail(number, "invalid_value", "method", "Invalid method '%s': only 'POST' is supported.", shorten(f.method.String()))
+	}
+	if s.anyPath && s.job.Path == "" {
+		s.job.Path = f.url.String()
 	}
 	if f.url.String() != s.job.Path {
 		s.fail(number, "invalid_url", "url", "The URL provided for this request does not match the batch endpoint.")

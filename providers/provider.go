@@ -60,6 +60,12 @@ func (p *Provider) Name() string { return p.config.Name }
 // Models returns the patterns of the models that it serves.
 func (p *Provider) Models() []string { return slices.Clone(p.config.Models) }
 
+// Address is the base URL without its query, which may be secret.
+func (p *Provider) Address() string { return p.address() }
+
+// Slots is how many calls may be in flight at the same time for each model.
+func (p *Provider) Slots() int { return p.config.Concurrency }
+
 // SpeaksResponses tells whether the upstream has /v1/responses; otherwise the
 // caller translates to chat completions.
 func (p *Provider) SpeaksResponses() bool { return p.config.Responses != ResponsesChat }

@@ -67,6 +67,9 @@ func (s *Store) CreateJob(ctx context.Context, n jobs.NewJob) (woken jobs.Woken,
 				return err
 			}
 		}
+		if err := keepWords(tx, &made.Job); err != nil {
+			return err
+		}
 		return tx.Create(&made.Job).Error
 	})
 	return woken, err

@@ -145,6 +145,9 @@ func dropJob(tx *gorm.DB, ref jobs.Ref, left *int) (done bool, err error) {
 	if err := spend(tx, ref); err != nil {
 		return false, err
 	}
+	if err := forgetWords(tx, ref); err != nil {
+		return false, err
+	}
 	if err := tx.Exec("DELETE FROM jobs WHERE project_id = ? AND id = ?", ref.ProjectID, ref.ID).Error; err != nil {
 		return false, err
 	}

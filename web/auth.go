@@ -16,16 +16,20 @@ var openRoutes = []string{livePath, readyPath, jwksPath, projectJWKSPath}
 
 // authenticate asks for one of the keys on every route but the open ones. Keys are compared as digests in constant time,
 // and no answer repeats one.
-func (s *core) authenticate(keys []string) handler {
+func (s *Server) authenticate(keys []string) handler {
 	digests := make([][sha256.Size]byte, len(keys))
 	for i, key := range keys {
 		digests[i] = sha256.Sum256([]byte(key))
 	}
 	return func(c *gin.Context) error {
-		if len(digests) == 0 || slices.Contains(openRoutes, c.FullPath()) {
+		if len(digests) == 0 || slices.Contains(openRoutes, c.FullPath()) || s.paged[c.FullPath()] || s.sessions.in(c.Request) {
 			return nil
 		}
 		key, ok := bearer(c.Request.Header.Get("Authorization"))
+		if !ok && s.forPeople(c) {
+			toLogin(c)
+			return nil
+		}
 		if !ok {
 			return jobs.Errorf(jobs.CodeUnauthorized, "", "You didn't provide an API key. Send it in the header: Authorization: Bearer YOUR_KEY.")
 		}

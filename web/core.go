@@ -21,6 +21,7 @@ type core struct {
 	flights   *flights
 	meter     *meter
 	tracer    *span.Tracer
+	asPage    func(c *gin.Context, status int, message string) bool // shows a person an error, where one asked; nil: nobody does
 
 	waits    context.Context // done when long polls and streams are to end
 	endWaits context.CancelFunc

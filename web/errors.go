@@ -118,6 +118,9 @@ func (s *core) fail(c *gin.Context, err error) {
 	if sh.header[0] != "" {
 		c.Header(sh.header[0], sh.header[1])
 	}
+	if s.asPage != nil && s.asPage(c, sh.status, e.Message) {
+		return
+	}
 	send(c, sh.status, encodeError(e, sh))
 }
 

@@ -28,7 +28,7 @@ func stopLoops(c *gin.Context) error {
 // guard keeps web pages away while authentication is off: a page may aim its visitor's browser at a loopback address,
 // by a request across origins or by a name that it rebinds to that address. Neither passes, on any route. With keys
 // on it lets all through: a browser sends no bearer token by itself.
-func (s *core) guard(o Options) handler {
+func (s *Server) guard(o Options) handler {
 	if len(o.Keys) > 0 {
 		return func(*gin.Context) error { return nil }
 	}
@@ -37,7 +37,7 @@ func (s *core) guard(o Options) handler {
 		if !local(c.Request.Host) && !sameName(c.Request.Host, public) {
 			return jobs.Errorf(jobs.CodeForbidden, "", "This host name is not served while authentication is off. Use the loopback address, or set server.public_url, or set auth.keys.")
 		}
-		if crossOrigin(c.Request) {
+		if crossOrigin(c.Request) && !(s.forPeople(c) && followed(c.Request)) {
 			return jobs.Errorf(jobs.CodeForbidden, "", "Web pages of another origin are not served while authentication is off. Set auth.keys and send a key.")
 		}
 		return nil

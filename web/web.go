@@ -9,6 +9,7 @@ import (
 
 	"github.com/ringback/ringback/jobs"
 	"github.com/ringback/ringback/telemetry/span"
+	"github.com/ringback/ringback/web/pages"
 )
 
 // Jobs is the whole of what this package commands about jobs. Each resource declares its own part beside its handlers.
@@ -51,6 +52,9 @@ type Options struct {
 	Facts     Facts
 	Callbacks Callbacks
 
+	// People are the pages for people; nil: there are none.
+	People *People
+
 	// Keys are the API keys that clients send as bearer tokens. None means no authentication: then only loopback and
 	// PublicURL's host are served, and no web page of another origin (guard.go).
 	Keys      []string
@@ -82,13 +86,17 @@ const defaultBodyBytes = 16 << 20
 // Server is the HTTP API. It starts no goroutine of its own but those of the readiness probes (see Check).
 type Server struct {
 	core
-	engine *gin.Engine
+	engine   *gin.Engine
+	sessions *sessions
+	pages    *pages.Pages    // nil where there are none
+	paged    map[string]bool // the routes of pages: whether they are open to all
 }
 
 // New makes a Server: an http.Handler that answers every route, unknown ones too, in OpenAI's envelope.
 func New(o Options) *Server {
 	gin.SetMode(gin.ReleaseMode) // its debug mode prints to standard output
-	s := &Server{core: newCore(o), engine: gin.New()}
+	s := &Server{core: newCore(o), engine: gin.New(), paged: map[string]bool{}}
+	s.sessions = newSessions(o, s.now)
 	s.engine.UseRawPath = true // IDs arrive percent-encoded
 	s.engine.HandleMethodNotAllowed = true
 	s.engine.RedirectTrailingSlash = false // gin redirects before any middleware
@@ -96,6 +104,7 @@ func New(o Options) *Server {
 	s.engine.NoRoute(s.handle(noRoute))
 	s.engine.NoMethod(s.handle(noMethod))
 	s.route(o)
+	s.routePages(o)
 	s.meter = newMeter(s.engine, o.Requests)
 	return s
 }

@@ -280,7 +280,7 @@ func (a *app) openHTTP(context.Context) error {
 		keys = append(keys, key.Reveal())
 	}
 	a.http = web.HTTPServer(web.New(web.Options{
-		Jobs: a.service, Facts: a.store, Callbacks: a.deliveries,
+		Jobs: a.service, Facts: a.store, Callbacks: a.deliveries, People: a.people(),
 		Keys: keys, PublicURL: a.URL(), BodyBytes: int64(a.cfg.Limits.BodyBytes), FileBytes: int64(a.cfg.Limits.FileBytes),
 		UploadPartBytes: int64(a.cfg.Limits.UploadPartBytes), Ready: a.checks(),
 		Metrics: a.metrics.Handler(), Requests: a.metrics.Route, ProbesOnly: !a.cfg.Server.takesRequests(), Tracer: a.tracer, Log: a.log, Now: time.Now, Version: version(),

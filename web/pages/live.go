@@ -1,0 +1,124 @@
+package pages
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// How a page's stream goes.
+const (
+	livePace     = time.Second      // between two looks
+	liveSilence  = 15 * time.Second // longest silence: proxies cut a connection that says nothing
+	livePatience = 10 * time.Second // how long a browser may take to read
+)
+
+// change is a part of a page whose content is new.
+type change struct {
+	Name string `json:"name"`
+	HTML string `json:"html"`
+}
+
+// follow sends a page's parts whenever they have changed, beginning with all of them: what changed between the page and its
+// stream is not missed, and a script leaves alone what looks the same.
+func (p *Pages) follow(w http.ResponseWriter, r *http.Request, pg page) error {
+	leave, err := p.Streaming()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(p.Until, cancel)()
+	f := &follower{pages: p, request: r, page: pg, parts: p.liveParts(pg.file), sent: map[string][]byte{}}
+	if err := f.look(ctx); err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no")
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	return f.run(ctx, w)
+}
+
+func (p *Pages) liveParts(file string) (names []string) {
+	for _, t := range p.sets[file].Templates() {
+		if strings.HasPrefix(t.Name(), liveParts) {
+			names = append(names, t.Name())
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// follower is one browser's stream.
+type follower struct {
+	pages   *Pages
+	request *http.Request
+	page    page
+	parts   []string
+	sent    map[string][]byte // by part, as it was sent last
+	out     bytes.Buffer      // what is to be sent next
+}
+
+func (f *follower) run(ctx context.Context, w http.ResponseWriter) error {
+	to := http.NewResponseController(w)
+	tick := time.NewTicker(livePace)
+	defer tick.Stop()
+	quiet := time.Now()
+	for {
+		if f.out.Len() == 0 && time.Since(quiet) >= liveSilence {
+			f.out.WriteString(": still here\n\n")
+		}
+		if f.out.Len() > 0 {
+			quiet = time.Now()
+			_ = to.SetWriteDeadline(time.Now().Add(livePatience)) // not every writer has one
+			if _, err := f.out.WriteTo(w); err != nil || to.Flush() != nil {
+				return nil //nolint:nilerr // the browser has gone
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := f.look(ctx); err != nil {
+			if ctx.Err() == nil {
+				fmt.Fprintf(&f.out, "event: trouble\ndata: {}\n\n") // the browser says that what it shows is old
+				f.pages.Log.Warn("a page's stream could not look", "path", f.request.URL.Path, "err", err)
+			}
+		}
+	}
+}
+
+// look renders all parts and notes those that are new.
+func (f *follower) look(ctx context.Context) error {
+	v, err := f.pages.view(ctx, f.request, f.page)
+	if err != nil {
+		return err
+	}
+	set := f.pages.sets[f.page.file]
+	for _, part := range f.parts {
+		var b bytes.Buffer
+		if err := set.ExecuteTemplate(&b, part, v); err != nil {
+			return err
+		}
+		if last, before := f.sent[part]; before && bytes.Equal(last, b.Bytes()) {
+			continue
+		}
+		f.sent[part] = b.Bytes()
+		text, err := json.Marshal(change{strings.TrimPrefix(part, liveParts), b.String()})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&f.out, "data: %s\n\n", text)
+	}
+	return nil
+}

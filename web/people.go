@@ -1,0 +1,105 @@
+package web
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/ringback/ringback/jobs"
+	"github.com/ringback/ringback/web/pages"
+)
+
+// People are the parts that the pages for people work with, beside those of the API.
+type People struct {
+	Facts     pages.Facts
+	Check     InputChecker
+	Providers func() []pages.Provider
+	Settings  func() []byte // the configuration in force as YAML, secrets hidden
+	Schedule  []time.Duration
+	Mode      string // "single process", or what this process does among others
+}
+
+// InputChecker looks at files as they come in.
+type InputChecker interface {
+	// CheckInput reads to the end whatever it finds. tell hears of it now and then.
+	CheckInput(ctx context.Context, project string, kind jobs.Kind, path string, in io.Reader, tell func(jobs.InputCheck)) (jobs.InputCheck, error)
+}
+
+// routePages registers the pages for people. They are made from the same facts as the API's answers, and what their forms ask
+// for goes through the API.
+func (s *Server) routePages(o Options) {
+	if o.People == nil || o.ProbesOnly {
+		return
+	}
+	shown := pages.Options{
+		Facts: o.People.Facts, API: s, Project: func(*http.Request) string { return jobs.DefaultProject },
+		Streaming: s.enter, Until: s.waits, Providers: o.People.Providers, Settings: o.People.Settings,
+		Schedule: o.People.Schedule, PublicURL: o.PublicURL, Version: o.Version, Mode: o.People.Mode, Now: s.now, Log: s.log,
+		Check: o.People.Check.CheckInput,
+	}
+	if len(o.Keys) > 0 {
+		shown.Login = s.sessions.open
+	}
+	s.pages = pages.New(shown)
+	s.asPage = func(c *gin.Context, status int, message string) bool {
+		if !s.forPeople(c) {
+			return false
+		}
+		s.pages.Fail(c.Writer, c.Request, status, message)
+		return true
+	}
+	for _, r := range s.pages.Routes() {
+		h := s.showPage(r.Handler)
+		s.engine.Handle(r.Method, r.Path, h)
+		if r.Method == http.MethodGet {
+			s.engine.Handle(http.MethodHead, r.Path, h)
+		}
+		s.paged[r.Path] = r.Open
+	}
+}
+
+// showPage hands a request to a page; what it fails with is shown as one.
+func (s *Server) showPage(h pages.Handler) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		for _, p := range c.Params {
+			c.Request.SetPathValue(p.Key, p.Value)
+		}
+		c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, s.formBytes(c))
+		if err := h(c.Writer, c.Request); err != nil {
+			s.failPage(c, err)
+		}
+	}
+}
+
+// maxForm bounds a form but for those that bring a file, which the API bounds.
+const maxForm = 1 << 20
+
+func (s *Server) formBytes(c *gin.Context) int64 {
+	if strings.HasPrefix(c.ContentType(), "multipart/") {
+		return 1 << 62
+	}
+	return maxForm
+}
+
+// failPage shows a person what the envelope shows a program.
+func (s *Server) failPage(c *gin.Context, err error) {
+	c.Abort()
+	if status, message, ok := pages.FailureOf(err); ok {
+		s.pages.Fail(c.Writer, c.Request, status, message)
+		return
+	}
+	s.fail(c, err)
+}
+
+// forPeople tells whether a request is a browser's for a page, and not a program's.
+func (s *Server) forPeople(c *gin.Context) bool {
+	if s.pages == nil || strings.HasPrefix(c.Request.URL.Path, "/v1/") {
+		return false
+	}
+	_, paged := s.paged[c.FullPath()]
+	return paged || c.FullPath() == "" && strings.Contains(c.GetHeader("Accept"), "text/html")
+}
