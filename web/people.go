@@ -20,6 +20,7 @@ type People struct {
 	Providers func() []pages.Provider
 	Settings  func() []byte // the configuration in force as YAML, secrets hidden
 	Schedule  []time.Duration
+	Version   string // in a word
 	Mode      string // "single process", or what this process does among others
 }
 
@@ -38,7 +39,7 @@ func (s *Server) routePages(o Options) {
 	shown := pages.Options{
 		Facts: o.People.Facts, API: s, Project: func(*http.Request) string { return jobs.DefaultProject },
 		Streaming: s.enter, Until: s.waits, Providers: o.People.Providers, Settings: o.People.Settings,
-		Schedule: o.People.Schedule, PublicURL: o.PublicURL, Version: o.Version, Mode: o.People.Mode, Now: s.now, Log: s.log,
+		Schedule: o.People.Schedule, PublicURL: o.PublicURL, Version: o.People.Version, Mode: o.People.Mode, Now: s.now, Log: s.log,
 		Check: o.People.Check.CheckInput,
 	}
 	if len(o.Keys) > 0 {

@@ -12,7 +12,7 @@ import (
 // people are the parts of the pages for people.
 func (a *app) people() *web.People {
 	return &web.People{
-		Facts: a.store, Check: a.service, Providers: a.upstreams, Settings: a.settings, Schedule: a.cfg.Callbacks.Schedule, Mode: a.mode(),
+		Facts: a.store, Check: a.service, Providers: a.upstreams, Settings: a.settings, Schedule: a.cfg.Callbacks.Schedule, Version: release(), Mode: a.mode(),
 	}
 }
 
@@ -26,6 +26,12 @@ func (a *app) mode() string {
 	default:
 		return strings.TrimSpace(fmt.Sprint(roles)) + ", one of many"
 	}
+}
+
+// release is the version in a word; a build of a working tree is named by its commit.
+func release() string {
+	v, _, _ := strings.Cut(version(), ",")
+	return v
 }
 
 // upstreams are the providers as the configuration names them, with what this process sees of them.

@@ -175,7 +175,7 @@ func deliveryRows(page []callbacks.Delivery, attempts []callbacks.Attempt, known
 		if d.JobID != "" {
 			row.About, row.AboutHref = kindWord(kindOfID(d.JobID))+" "+tail(d.JobID), "/jobs/"+d.JobID
 		}
-		if d.State == callbacks.Waiting {
+		if d.State == callbacks.Waiting && d.HeldSince == 0 {
 			row.Next = d.DueAt
 		}
 		rows = append(rows, row)

@@ -130,12 +130,26 @@ func (p *Pages) addEnded(ctx context.Context, project string, to *overviewPage) 
 		if rows := deliveryRows(page, attempts, known); len(rows) > 0 {
 			row.Callback, row.CallbackHref, row.CallbackTone = rows[0].State.Word, rows[0].Href, rows[0].State.Tone
 			if len(rows[0].Tries) > 0 && rows[0].State.Tone == "ok" {
-				row.Callback = "Delivered, " + rows[0].Tries
+				row.Callback = arrived(page[0], attempts)
 			}
 		}
 		to.Ended = append(to.Ended, row)
 	}
 	return nil
+}
+
+// arrived says how a callback that has arrived did.
+func arrived(d callbacks.Delivery, attempts []callbacks.Attempt) string {
+	n, took := 0, int64(0)
+	for i := range attempts {
+		if attempts[i].DeliveryID == d.ID {
+			n, took = n+1, attempts[i].DurationMS
+		}
+	}
+	if n > 1 {
+		return "Delivered, attempt " + grouped(n)
+	}
+	return "Delivered in " + milliseconds(took)
 }
 
 func (p *Pages) addProviders(ctx context.Context, project string, to *overviewPage) (err error) {

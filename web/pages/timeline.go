@@ -150,7 +150,7 @@ func callbackRowOf(d *callbacks.Delivery, attempts []callbacks.Attempt) callback
 	}
 	b := deliveryBadge(d, last)
 	row := callbackRow{Tone: b.Tone, Icon: b.Icon, Type: string(d.EventType), Href: "/deliveries/" + d.ID, Note: triesNote(attempts)}
-	if d.State == callbacks.Waiting {
+	if d.State == callbacks.Waiting && d.HeldSince == 0 {
 		row.Next = d.DueAt
 	}
 	if row.Note == "" {

@@ -59,7 +59,7 @@ func deliveryBadge(d *callbacks.Delivery, last *callbacks.Attempt) badge {
 	}
 	switch {
 	case d.HeldSince > 0:
-		return badge{"wait", "retry", "Held back, " + orElse(answer, "receiver down")}
+		return badge{"wait", "retry", "Held back" + map[bool]string{true: ", " + answer}[answer != ""]}
 	case last == nil:
 		return badge{"off", "s-wait", "Waiting"}
 	}

@@ -78,7 +78,7 @@
     tip.className = "tip";
     tip.hidden = true;
     const options = {
-      width: holder.clientWidth || 300, height, series, padding: [8, 8, 0, 0], legend: { show: false },
+      width: holder.clientWidth || 300, height, series, padding: [8, 14, 0, 0], legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
       scales: { x: { time: !spec.steps }, y: { range: () => { const now = charts.get(holder); return [now ? now.spec.bottom : spec.bottom, now ? now.spec.top : spec.top]; } } },
       axes: [
