@@ -175,8 +175,7 @@ func (p *archiveProgress) told(now store.Progress) {
 		return
 	}
 	p.next = time.Now().Add(redrawStepEvery)
-	_, _ = fmt.Fprintf(p.out.out, "\r%s\x1b[K", line) // nobody else is left to tell
-	p.out.drawn = true
+	p.out.draw([]string{fit(line, p.out.width()-1)})
 }
 
 func (p *archiveProgress) end() { p.out.clear() }

@@ -41,6 +41,7 @@ type Client struct {
 	server string
 	key    string
 	http   *http.Client
+	tries  int
 	delay  time.Duration // before the first retry; doubles
 }
 
@@ -53,6 +54,7 @@ func NewClient(server, key string) *Client {
 		server: strings.TrimRight(server, "/"),
 		key:    key,
 		http:   &http.Client{Transport: transport},
+		tries:  clientTries,
 		delay:  firstRetryDelay,
 	}
 }
@@ -62,14 +64,17 @@ func clientFlags(cmd *cobra.Command) func() (*Client, error) {
 	var server, key string
 	cmd.PersistentFlags().StringVar(&server, "server", "", "`URL` of the server (default $RINGBACK_SERVER, else "+defaultServer+")")
 	cmd.PersistentFlags().StringVar(&key, "key", "", "API key (better in $RINGBACK_API_KEY)")
-	return func() (*Client, error) {
-		server := firstSet(server, os.Getenv(envServer), defaultServer)
-		u, err := url.Parse(server)
-		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-			return nil, usagef("%q is not a server's URL, as in %s", server, defaultServer)
-		}
-		return NewClient(strings.TrimSuffix(strings.TrimRight(server, "/"), "/v1"), firstSet(key, os.Getenv(envAPIKey))), nil
+	return func() (*Client, error) { return connectTo(server, key) }
+}
+
+// connectTo takes from the environment what the flags leave out.
+func connectTo(server, key string) (*Client, error) {
+	server = firstSet(server, os.Getenv(envServer), defaultServer)
+	u, err := url.Parse(server)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return nil, usagef("%q is not a server's URL, as in %s", server, defaultServer)
 	}
+	return NewClient(strings.TrimSuffix(strings.TrimRight(server, "/"), "/v1"), firstSet(key, os.Getenv(envAPIKey))), nil
 }
 
 // firstSet is the first text that is not empty.
@@ -92,6 +97,7 @@ type call struct {
 	contentType string
 	idempotency string
 	length      int64
+	single      bool // it must not be sent again
 	body        func() (io.ReadCloser, error) // nil: no body
 }
 
@@ -99,20 +105,61 @@ func (c *Client) get(ctx context.Context, path string, into any) error {
 	return c.decode(ctx, call{method: http.MethodGet, path: path}, into)
 }
 
+// post sends a command that may be sent again, with a JSON body or nil, and
+// gives the answer's bytes.
+func (c *Client) post(ctx context.Context, path string, body any) (answer json.RawMessage, err error) {
+	request, err := jsonCall(path, body)
+	if err != nil {
+		return nil, err
+	}
+	err = c.decode(ctx, request, &answer)
+	return answer, err
+}
+
+// postOnce sends a command that would do more if it were sent again.
+func (c *Client) postOnce(ctx context.Context, path string, body any) (answer json.RawMessage, err error) {
+	request, err := jsonCall(path, body)
+	if err != nil {
+		return nil, err
+	}
+	request.single = true
+	err = c.decode(ctx, request, &answer)
+	return answer, err
+}
+
+// delete removes an object.
+func (c *Client) delete(ctx context.Context, path string) (json.RawMessage, error) {
+	var answer json.RawMessage
+	err := c.decode(ctx, call{method: http.MethodDelete, path: path}, &answer)
+	return answer, err
+}
+
 // create posts a JSON body under a fresh Idempotency-Key.
 func (c *Client) create(ctx context.Context, path string, body, into any) error {
+	request, err := jsonCall(path, body)
+	if err != nil {
+		return err
+	}
+	request.idempotency = uuid.NewString()
+	return c.decode(ctx, request, into)
+}
+
+// jsonCall is a POST with a JSON body; nil is an empty object.
+func jsonCall(path string, body any) (call, error) {
+	if body == nil {
+		body = struct{}{}
+	}
 	text, err := json.Marshal(body)
 	if err != nil {
-		return fmt.Errorf("write the request: %w", err)
+		return call{}, fmt.Errorf("write the request: %w", err)
 	}
-	return c.decode(ctx, call{
+	return call{
 		method:      http.MethodPost,
 		path:        path,
 		contentType: "application/json",
-		idempotency: uuid.NewString(),
 		length:      int64(len(text)),
 		body:        func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil },
-	}, into)
+	}, nil
 }
 
 // decode sends a call and reads its JSON answer.

@@ -16,19 +16,24 @@ import (
 )
 
 // Upload is the content of a file to send; Open is called once for each try.
+// With an ID the server has it already.
 type Upload struct {
+	ID   string
 	Name string
 	Size int64
 	Open func() (io.ReadCloser, error)
 }
 
-// UploadBatchFile streams a batch input file to POST /v1/files: nothing of it
-// is held in memory.
-func (c *Client) UploadBatchFile(ctx context.Context, upload Upload) (File, error) {
+// UploadFile streams a file to POST /v1/files: nothing of it is held in memory.
+// fields go before it.
+func (c *Client) UploadFile(ctx context.Context, upload Upload, purpose string, fields ...[2]string) (File, error) {
 	var head bytes.Buffer
 	form := multipart.NewWriter(&head)
 	// Writing to a buffer does not fail.
-	_ = form.WriteField("purpose", "batch")
+	_ = form.WriteField("purpose", purpose)
+	for _, field := range fields {
+		_ = form.WriteField(field[0], field[1])
+	}
 	_, _ = form.CreateFormFile("file", upload.Name)
 	tail := "\r\n--" + form.Boundary() + "--\r\n"
 	var file File
@@ -56,13 +61,21 @@ type readCloser struct {
 	io.Closer
 }
 
+// Submission is what a body may say of a job of any kind.
+type Submission struct {
+	Metadata   map[string]string `json:"metadata,omitempty"`
+	Webhook    *Webhook          `json:"webhook,omitempty"`
+	WebhookIDs []string          `json:"webhook_ids,omitempty"`
+	RunAt      string            `json:"run_at,omitempty"`
+	Priority   string            `json:"priority,omitempty"`
+}
+
 // NewBatch is the body of POST /v1/batches.
 type NewBatch struct {
-	InputFileID      string            `json:"input_file_id"`
-	Endpoint         string            `json:"endpoint"`
-	CompletionWindow string            `json:"completion_window"`
-	Metadata         map[string]string `json:"metadata,omitempty"`
-	Webhook          *Webhook          `json:"webhook,omitempty"`
+	InputFileID      string `json:"input_file_id"`
+	Endpoint         string `json:"endpoint"`
+	CompletionWindow string `json:"completion_window"`
+	Submission
 }
 
 // CreateBatch submits a batch.

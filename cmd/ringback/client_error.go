@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 )
 
 // APIError is an error answer: OpenAI's envelope and what came with it.
@@ -51,7 +50,7 @@ func readAPIError(answer *http.Response) *APIError {
 	}
 	failure := &APIError{Status: answer.StatusCode, RequestID: answer.Header.Get("x-request-id")}
 	if json.Unmarshal(text, &envelope) == nil && envelope.Error.Message != "" {
-		failure.Message = strings.Join(strings.Fields(envelope.Error.Message), " ")
+		failure.Message = clean(oneLine(envelope.Error.Message))
 		failure.Param = envelope.Error.Param
 		failure.Code = envelope.Error.Type
 		if code, ok := envelope.Error.Code.(string); ok && code != "" {

@@ -1,6 +1,12 @@
 package main
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/tidwall/gjson"
+)
 
 // Webhook is the callback that a submission names; the field of the
 // same name.
@@ -26,8 +32,6 @@ type Batch struct {
 	Endpoint      string  `json:"endpoint"`
 	OutputFileID  string  `json:"output_file_id"`
 	ErrorFileID   string  `json:"error_file_id"`
-	RequestCounts Counts  `json:"request_counts"`
-	Errors        *Errors `json:"errors"`
 }
 
 // Counts are a job's lines or calls; Total is 0 until the input is checked.
@@ -35,15 +39,6 @@ type Counts struct {
 	Total     int `json:"total"`
 	Completed int `json:"completed"`
 	Failed    int `json:"failed"`
-}
-
-// Errors says why a batch's input was refused.
-type Errors struct {
-	Data []struct {
-		Code    string `json:"code"`
-		Message string `json:"message"`
-		Line    int    `json:"line"`
-	} `json:"data"`
 }
 
 // Generation is one model call that is answered later.
@@ -55,11 +50,11 @@ type Generation struct {
 	ModelOutput string `json:"model_output"`
 }
 
-// Job is what batches and generations have in common.
+// Job is what jobs of every kind have in common.
 type Job struct {
 	raw
 	ID       string `json:"id"`
-	Kind     string `json:"kind"` // batch or generation
+	Kind     string `json:"kind"`
 	Status   string `json:"status"`
 	Progress Counts `json:"progress"`
 }
@@ -71,6 +66,65 @@ func (j Job) Ended() bool {
 		return true
 	}
 	return false
+}
+
+// Completed tells whether it ended as was hoped.
+func (j Job) Completed() bool { return j.Status == "completed" || j.Status == "succeeded" }
+
+// OneCall tells that the job is a single call to a model, not many.
+func (j Job) OneCall() bool { return j.Kind == "generation" || j.Kind == "response" }
+
+// get reads a field that not all kinds have.
+func (j Job) get(path string) gjson.Result { return gjson.GetBytes(j.text, path) }
+
+// why is the first reason for which a job failed, as ": reason", or "".
+func (j Job) why() string {
+	if message := j.get("detail.error.message").String(); message != "" {
+		return ": " + clean(message)
+	}
+	reasons := j.get("detail.errors.data").Array()
+	if len(reasons) == 0 {
+		return ""
+	}
+	text := ": "
+	if line := reasons[0].Get("line").Int(); line > 0 {
+		text += fmt.Sprintf("line %d: ", line)
+	}
+	text += clean(reasons[0].Get("message").String())
+	if others := len(reasons) - 1; others > 0 {
+		text += fmt.Sprintf(" (and %s more)", grouped(others))
+	}
+	return text
+}
+
+// waits are what blocked_by says, in words.
+var waits = map[string]string{
+	"rate_limit":    "waits for the rate limit",
+	"provider_down": "its provider is down",
+	"window":        "waits for its time",
+	"queue":         "waits for its turn",
+	"retry":         "its call is made again",
+}
+
+// note says in a few words what else there is to know while it runs: what it
+// waits for, how far a single call is.
+func (j Job) note(now time.Time) string {
+	if text := waits[j.get("blocked_by.reason").String()]; text != "" {
+		if until := unix(j.get("blocked_by.until")); until.After(now) {
+			text += " (" + distance(until, now) + ")"
+		}
+		return text
+	}
+	if !j.OneCall() || j.Ended() {
+		return ""
+	}
+	if percent := j.get("detail.progress.percent"); percent.Exists() && percent.Type != gjson.Null {
+		return fmt.Sprintf("%d %%", percent.Int())
+	}
+	if tokens := j.get("detail.progress.output_tokens").Int(); tokens > 0 {
+		return grouped(int(tokens)) + " tokens"
+	}
+	return ""
 }
 
 // Delivery is one callback owed to one receiver.

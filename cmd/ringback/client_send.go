@@ -26,7 +26,7 @@ func (c *Client) send(ctx context.Context, request call) (*http.Response, error)
 		if err == nil {
 			again, wait, err = c.refused(answer, wait)
 		}
-		if ctx.Err() != nil || !again || try == clientTries {
+		if ctx.Err() != nil || !again || request.single || try >= c.tries {
 			return nil, err
 		}
 		select {
@@ -98,5 +98,5 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if errors.As(err, &failed) {
 		err = failed.Err
 	}
-	return fmt.Errorf("no answer from %s (%w): is `ringback serve` running there? --server or %s names another", c.server, err, envServer)
+	return awayError{fmt.Errorf("no answer from %s (%w): is `ringback serve` running there? --server or %s names another", c.server, err, envServer)}
 }

@@ -62,7 +62,7 @@ func TestUploadIsSentWholeOnEachTry(t *testing.T) {
 	s := batchSubmission{file: batchFile(t, 50)}
 	_, upload, err := s.prepare()
 	require.NoError(t, err)
-	file, err := server.client().UploadBatchFile(t.Context(), upload)
+	file, err := server.client().UploadFile(t.Context(), upload, "batch")
 	require.NoError(t, err)
 	want, err := os.ReadFile(s.file)
 	require.NoError(t, err)

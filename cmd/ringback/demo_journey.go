@@ -63,7 +63,7 @@ func (j *journey) submit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	file, err := j.client.UploadBatchFile(ctx, upload)
+	file, err := j.client.UploadFile(ctx, upload, "batch")
 	if err != nil {
 		return err
 	}

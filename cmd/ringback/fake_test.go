@@ -115,7 +115,7 @@ func refuse(w http.ResponseWriter, status int, code, message string) {
 
 func (f *fakeServer) postFile(w http.ResponseWriter, r *http.Request) {
 	file, header, err := r.FormFile("file")
-	if err != nil || r.FormValue("purpose") != "batch" {
+	if err != nil || r.FormValue("purpose") == "" {
 		refuse(w, 400, "missing_required_parameter", "no file or purpose")
 		return
 	}
@@ -168,7 +168,7 @@ func (f *fakeServer) getJob(w http.ResponseWriter, r *http.Request) {
 			f.end(job)
 		}
 		writeJSON(w, 200, map[string]any{
-			"id": job.id, "object": "job", "kind": job.kind, "status": f.state(job), "progress": f.counts(job),
+			"id": job.id, "object": "job", "kind": job.kind, "status": f.state(job), "progress": f.counts(job), "detail": f.object(job),
 		})
 	})
 }

@@ -30,9 +30,17 @@ type listenSession struct {
 	types   string
 	last    string
 	forward *forwarder // nil: print only
-	show    *listenPrinter
+	show    listenView
 	pause   time.Duration // before the first reconnect; doubles up to 30 s
 	idle    time.Duration
+}
+
+// listenView is told what comes and what happens to the connection. before is
+// the ID of the event before this one, or "".
+type listenView interface {
+	event(event sseEvent, result forwarded, before string)
+	connected(server string, forward *forwarder)
+	lost(err error, pause time.Duration, server string)
 }
 
 // run ends without an error when ctx does, and with one when the server

@@ -133,7 +133,7 @@ func listened(t *testing.T, ctx context.Context, s *streamServer, d *developer, 
 		change(session)
 	}
 	err = session.run(ctx)
-	session.show.count(session.last, session.forward != nil)
+	session.show.(*listenPrinter).count(session.last, session.forward != nil)
 	return shown.String(), said.String(), err
 }
 

@@ -15,12 +15,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Exit codes: what a script can rely on.
-const (
-	exitOK      = 0
-	exitFailure = 1
-	exitUsage   = 2
-)
+func init() { cobra.EnableCommandSorting = false } // help shows commands in the order of their use
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -43,22 +38,38 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return exitOK
 	}
-	var silent silentFailure
-	if errors.As(err, &silent) {
-		return exitFailure
+	code := exitCode(err)
+	if errors.As(err, new(silentFailure)) {
+		return code
 	}
 	fmt.Fprintf(stderr, "ringback: %s\n", err)
-	if isUsage(err) {
+	if code == exitUsage {
 		fmt.Fprintf(stderr, "Run '%s --help' for its usage.\n", cmd.CommandPath())
-		return exitUsage
 	}
-	return exitFailure
+	return code
 }
+
+const rootHelp = `Ringback runs AI jobs that take too long to wait for, and calls you back when
+they are done.
+
+The commands about jobs, callbacks and files talk to a server: the one that
+--server or $RINGBACK_SERVER names (default http://127.0.0.1:8787), with the key
+in $RINGBACK_API_KEY where it wants one. Each prints a table for people, and with
+--json one JSON object a line for programs.`
+
+const rootExample = `  ringback serve                                            # a server on this machine, in another terminal
+  ringback submit batch questions.jsonl --webhook https://example.com/hook --watch
+  ringback list                                             # what has become of my jobs
+  ringback deliveries list --never-arrived                  # which callbacks did not arrive
+  ringback deliveries get dlv_01J9Z3NDEKTSV4RRFFQ69G5FAV    # why, and what to do
+  ringback events --follow                                  # everything, as it happens`
 
 func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "ringback",
 		Short:         "Runs AI jobs that take too long to wait for, and calls you back",
+		Long:          rootHelp,
+		Example:       rootExample,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -66,26 +77,40 @@ func newRootCommand() *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(
-		newServeCommand(),
-		newDemoCommand(),
-		newSubmitCommand(),
-		newGetCommand(),
-		newSimulateCommand(),
-		newListenCommand(),
-		newVerifyCommand(),
-		newTestReceiverCommand(),
-		newBackupCommand(),
-		newRestoreCommand(),
-		newExportCommand(),
-		newImportCommand(),
-		newConfigCommand(),
-		newDoctorCommand(),
-		newMigrateCommand(),
-		newVersionCommand(),
-	)
+	addGroups(root)
 	asUsage(root)
 	return root
+}
+
+// addGroups says what there is, in the order in which help shows it.
+func addGroups(root *cobra.Command) {
+	for _, g := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"jobs", "Jobs:", []*cobra.Command{
+			newSubmitCommand(), newListCommand(), newGetCommand(), newWatchCommand(), newResultsCommand(),
+			newCancelCommand(), newRetryCommand(), newPauseCommand(), newResumeCommand(),
+		}},
+		{"callbacks", "Callbacks:", []*cobra.Command{
+			newEndpointsCommand(), newDeliveriesCommand(), newEventsCommand(),
+			newListenCommand(), newVerifyCommand(), newTestReceiverCommand(),
+		}},
+		{"data", "Data:", []*cobra.Command{
+			newFilesCommand(), newExportCommand(), newImportCommand(), newBackupCommand(), newRestoreCommand(),
+		}},
+		{"server", "Server:", []*cobra.Command{
+			newServeCommand(), newDemoCommand(), newSimulateCommand(), newConfigCommand(), newDoctorCommand(),
+			newMigrateCommand(), newVersionCommand(),
+		}},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, cmd := range g.commands {
+			cmd.GroupID = g.id
+			root.AddCommand(cmd)
+		}
+	}
+	root.AddCommand(newExitCodesTopic())
 }
 
 // usageError is a command line that cannot be understood: exit code 2.
@@ -96,11 +121,6 @@ func (e usageError) Unwrap() error { return e.error }
 func usagef(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
 }
-
-// silentFailure ends with exit code 1 after the command itself has said why.
-type silentFailure struct{}
-
-func (silentFailure) Error() string { return "failed" }
 
 // isUsage also knows cobra's own complaint about a command that is not there,
 // which has no type.

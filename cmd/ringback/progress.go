@@ -14,6 +14,7 @@ type reading struct {
 	Elapsed time.Duration
 	Rate    float64       // lines a second since the watching began; 0 = not known yet
 	Left    time.Duration // 0 = not known
+	Note    string        // what else is worth a word: what the job waits for
 	Ended   bool
 }
 
@@ -31,7 +32,11 @@ func (m *meter) read(job Job, now time.Time) reading {
 	if m.began.IsZero() {
 		m.began, m.base = now, done
 	}
-	r := reading{Status: job.Status, Counts: job.Progress, Elapsed: now.Sub(m.began), Ended: job.Ended()}
+	r := reading{Status: job.Status, Counts: job.Progress, Elapsed: now.Sub(m.began), Note: job.note(now), Ended: job.Ended()}
+	if job.OneCall() {
+		r.Counts = Counts{} // "0 of 1" says nothing
+		return r
+	}
 	if seconds := r.Elapsed.Seconds(); seconds >= 0.5 && done > m.base {
 		r.Rate = float64(done-m.base) / seconds
 		r.Left = time.Duration(float64(job.Progress.Total-done) / r.Rate * float64(time.Second))
@@ -48,18 +53,23 @@ const (
 // what the words and numbers leave.
 func (r reading) bar(width int) string {
 	if r.Counts.Total == 0 {
-		return fit(fmt.Sprintf("%s  %s", r.Status, clock(r.Elapsed)), width)
+		return fit(r.Status+"  "+r.numbers(), width)
 	}
 	done := r.Counts.Completed + r.Counts.Failed
 	numbers := fmt.Sprintf(" %3d %%  %s", 100*done/r.Counts.Total, r.numbers())
-	cells := min(widestBar, max(narrowestBar, width-len(r.Status)-2-len(numbers)))
-	full := min(cells, cells*done/r.Counts.Total)
-	return fit(r.Status+"  "+strings.Repeat("█", full)+strings.Repeat("░", cells-full)+numbers, width)
+	return fit(r.Status+"  "+drawBar(done, r.Counts.Total, width-len(r.Status)-2-len(numbers))+numbers, width)
+}
+
+// drawBar is a bar of at most that many columns.
+func drawBar(done, total, room int) string {
+	length := min(widestBar, max(narrowestBar, room))
+	full := min(length, length*done/max(total, 1))
+	return strings.Repeat("█", full) + strings.Repeat("░", length-full)
 }
 
 // plain renders a reading as a line for a log.
 func (r reading) plain() string {
-	if r.Counts.Total == 0 {
+	if r.Counts.Total == 0 && r.Note == "" {
 		return r.Status
 	}
 	return r.Status + "  " + r.numbers()
@@ -69,7 +79,10 @@ func (r reading) plain() string {
 // not known are left out.
 func (r reading) numbers() string {
 	done := r.Counts.Completed + r.Counts.Failed
-	parts := []string{grouped(done) + "/" + grouped(r.Counts.Total)}
+	var parts []string
+	if r.Counts.Total > 0 {
+		parts = append(parts, grouped(done)+"/"+grouped(r.Counts.Total))
+	}
 	if r.Counts.Failed > 0 {
 		parts = append(parts, grouped(r.Counts.Failed)+" failed")
 	}
@@ -80,16 +93,10 @@ func (r reading) numbers() string {
 	if r.Left > 0 && !r.Ended {
 		parts = append(parts, "ETA "+clock(r.Left))
 	}
-	return strings.Join(parts, "  ")
-}
-
-// fit cuts a line to a number of columns; every rune drawn here is one wide.
-func fit(line string, width int) string {
-	runes := []rune(line)
-	if width <= 0 || len(runes) <= width {
-		return line
+	if r.Note != "" {
+		parts = append(parts, r.Note)
 	}
-	return string(runes[:max(width-1, 0)]) + "…"
+	return strings.Join(parts, "  ")
 }
 
 // clock is 0:03, 12:34 or 1:02:03.

@@ -68,13 +68,13 @@ func TestPlainLinesOnlyOnChange(t *testing.T) {
 func TestLiveLineMakesRoom(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	s := &screen{out: &out, live: true, width: func() int { return 80 }}
+	s := &screen{out: &out, live: true, colour: true, size: func() (int, int) { return 80, 24 }}
 	s.progress(reading{Status: "validating"})
 	s.printf("news\n")
 	s.progress(reading{Status: "completed"})
 	s.keep()
 	s.keep()
-	require.Equal(t, "\rvalidating  0:00\x1b[K\r\x1b[Knews\n\rcompleted  0:00\x1b[K\n", out.String())
+	require.Equal(t, "\rvalidating  0:00\x1b[K\x1b[J\r\x1b[Jnews\n\rcompleted  0:00\x1b[K\x1b[J\n", out.String())
 	require.Equal(t, "\x1b[32mok\x1b[0m", s.paint(styleGreen, "ok"))
 }
 

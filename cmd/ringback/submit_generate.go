@@ -15,6 +15,13 @@ import (
 // longestPrompt is the server's default bound on a JSON body.
 const longestPrompt = 16 << 20
 
+const submitGenerateHelp = `Submit one model call that is answered later. The prompt comes from --prompt or
+standard input. With --watch, standard output holds the answer alone, and the
+progress goes to standard error.`
+
+const submitGenerateExample = `  ringback submit generate --model sim-small --prompt 'Why is the sky blue?' --watch
+  ringback submit generate --model sim-small --param max_tokens=64 --webhook https://example.com/hook < prompt.txt`
+
 // generateSubmission is one `submit generate`.
 type generateSubmission struct {
 	submission
@@ -23,69 +30,53 @@ type generateSubmission struct {
 	params []string
 }
 
-func newSubmitGenerateCommand(connect func() (*Client, error)) *cobra.Command {
+func newSubmitGenerateCommand() *cobra.Command {
 	s := &generateSubmission{}
-	cmd := &cobra.Command{
-		Use:   "generate --model MODEL [--prompt TEXT]",
-		Short: "Submit one model call; the prompt comes from --prompt or stdin",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := connect()
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			return s.run(cmd.Context(), client, cmd)
-		},
-	}
+	cmd := clientCommand(&cobra.Command{
+		Use:     "generate --model MODEL [--prompt TEXT]",
+		Short:   "Submit one model call; the prompt comes from --prompt or stdin",
+		Long:    submitGenerateHelp + exitHelp(exitEnded, exitAway),
+		Example: submitGenerateExample,
+		Args:    cobra.NoArgs,
+	}, s.run)
 	s.addFlags(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&s.model, "model", "", "model to call, as in sim-small")
-	flags.StringVar(&s.prompt, "prompt", "", "text to answer (default: all of stdin)")
-	flags.StringArrayVar(&s.params, "param", nil, "further parameter for the provider, `NAME=JSON`; repeatable, as in --param max_tokens=64")
+	flags.StringVar(&s.model, "model", "", "`MODEL` to call, as sim-small")
+	flags.StringVar(&s.prompt, "prompt", "", "`TEXT` to answer (default: all of stdin)")
+	addParams(cmd, &s.params)
+	completeFlag(cmd, "model", models)
 	return cmd
 }
 
-func (s *generateSubmission) run(ctx context.Context, client *Client, cmd *cobra.Command) error {
-	body, err := s.body(cmd.InOrStdin())
-	if err != nil {
-		return err
-	}
-	generation, err := client.Generate(ctx, body)
-	if err != nil {
-		return err
-	}
-	out := cmd.OutOrStdout()
-	if s.json {
-		err = printLine(out, generation.text)
-	} else if !s.watch {
-		_, err = fmt.Fprintf(out, "accepted   %s  (%s)\nfollow it  ringback get %s --watch\n", generation.ID, s.model, generation.ID)
-	}
-	if err != nil || !s.watch {
-		return err
-	}
-	return s.answer(ctx, client, cmd, generation.ID)
+// addParams adds the flag for what a provider takes beside the named flags.
+func addParams(cmd *cobra.Command, params *[]string) {
+	cmd.Flags().StringArrayVar(params, "param", nil, "further parameter for the provider, `NAME=JSON`; repeatable, as in --param seed=42")
 }
 
-// answer follows the generation and prints what it brought. Progress goes to
-// stderr, so that stdout holds the answer alone.
-func (s *generateSubmission) answer(ctx context.Context, client *Client, cmd *cobra.Command, id string) error {
-	progress := cmd.ErrOrStderr()
-	if s.json {
-		progress = cmd.OutOrStdout()
-	}
-	if err := s.follow(ctx, client, progress, id); err != nil {
-		return err
-	}
-	generation, err := client.Generation(ctx, id)
+func (s *generateSubmission) run(ctx context.Context, on *session) error {
+	body, err := s.body(on.in)
 	if err != nil {
 		return err
 	}
-	if s.json {
-		return printLine(cmd.OutOrStdout(), generation.text)
+	generation, err := on.client.Generate(ctx, body)
+	if err != nil {
+		return err
 	}
-	_, err = fmt.Fprintln(cmd.OutOrStdout(), generation.ModelOutput)
-	return err
+	progress := on.print.out
+	if s.watch {
+		progress = on.notes
+	}
+	if err := s.accepted(ctx, on, progress, generation.raw, s.model); err != nil || !s.watch {
+		return err
+	}
+	generation, err = on.client.Generation(ctx, generation.ID)
+	if err != nil {
+		return err
+	}
+	if on.print.json {
+		return printLine(on.print.out, generation.text)
+	}
+	return on.print.printf("%s\n", generation.ModelOutput)
 }
 
 // body is the request that the flags and stdin make.
@@ -93,41 +84,39 @@ func (s *generateSubmission) body(stdin io.Reader) (map[string]any, error) {
 	if s.model == "" {
 		return nil, usagef("name the model with --model, as in --model sim-small")
 	}
-	body, err := s.parameters()
+	shared, err := s.submission.body()
 	if err != nil {
 		return nil, err
 	}
-	body["model"] = s.model
-	if body["input"], err = s.input(stdin); err != nil {
-		return nil, err
-	}
-	webhook, err := s.callback()
+	input, err := s.input(stdin)
 	if err != nil {
 		return nil, err
 	}
-	if webhook != nil {
-		body["webhook"] = webhook
-	}
-	metadata, err := pairs("metadata", s.metadata)
-	if len(metadata) > 0 {
-		body["metadata"] = metadata
-	}
-	return body, err
+	return bodyOf(shared, s.params, map[string]any{"model": s.model, "input": input})
 }
 
-func (s *generateSubmission) parameters() (map[string]any, error) {
-	values, err := pairs("param", s.params)
+// bodyOf puts together what a body says of any job, what --param adds, and
+// what a command's own flags say.
+func bodyOf(shared Submission, params []string, own map[string]any) (map[string]any, error) {
+	values, err := pairs("param", params)
 	if err != nil {
 		return nil, err
 	}
-	body := make(map[string]any, len(values)+4)
+	body := map[string]any{}
 	for name, value := range values {
 		if !json.Valid([]byte(value)) {
 			return nil, usagef("--param %s: %q is not JSON; a text needs quotes: '%s=\"…\"'", name, value, name)
 		}
 		body[name] = json.RawMessage(value)
 	}
-	return body, nil
+	text, err := json.Marshal(shared)
+	if err == nil {
+		err = json.Unmarshal(text, &body)
+	}
+	for name, value := range own {
+		body[name] = value
+	}
+	return body, err
 }
 
 func (s *generateSubmission) input(stdin io.Reader) (string, error) {

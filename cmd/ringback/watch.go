@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"sync"
 	"time"
 )
 
@@ -13,6 +15,8 @@ const (
 	pollWait = 250 * time.Millisecond
 	// pollPause keeps a fast job from being read more often than eyes can see.
 	pollPause = 100 * time.Millisecond
+	// pollShare is the pause for each of many jobs, so that all of them together ask no more than fifty times a second.
+	pollShare = 20 * time.Millisecond
 	// redrawEvery moves the clock of a progress line while nothing changes.
 	redrawEvery = 250 * time.Millisecond
 	// lostPolls is how many polls may fail in turn once one has succeeded, each
@@ -20,46 +24,62 @@ const (
 	lostPolls = 10
 )
 
-// jobUpdate is what one poll brought. Err is the last update's only.
+// jobUpdate is what one poll of a job brought. Err is its last update's only.
 type jobUpdate struct {
+	ID  string
 	Job Job
 	Err error
 }
 
-// pollJob sends a job's states until it has ended, ctx ends, or the server
+// last tells that no update of this job follows.
+func (u jobUpdate) last() bool { return u.Err != nil || u.Job.Ended() }
+
+// pollJob sends jobs' states until each has ended, ctx ends, or the server
 // stays away; then it closes the channel.
-func pollJob(ctx context.Context, client *Client, id string) <-chan jobUpdate {
+func pollJob(ctx context.Context, client *Client, ids ...string) <-chan jobUpdate {
 	updates := make(chan jobUpdate)
+	p := poller{client, updates, max(pollPause, time.Duration(len(ids))*pollShare)}
+	var polling sync.WaitGroup
+	for _, id := range ids {
+		polling.Go(func() { p.run(ctx, id) })
+	}
 	go func() {
-		defer close(updates)
-		// The first read does not wait, so that there is something to show.
-		wait, lost := time.Duration(0), 0
-		for {
-			job, err := client.WaitJob(ctx, id, wait)
-			if err != nil && wait > 0 && lost < lostPolls && passing(ctx, err) {
-				lost++
-				continue
-			}
-			select {
-			case updates <- jobUpdate{job, err}:
-			case <-ctx.Done():
-				return
-			}
-			if err != nil || job.Ended() {
-				return
-			}
-			wait, lost = pollWait, 0
-			select {
-			case <-time.After(pollPause):
-			case <-ctx.Done():
-				return
-			}
-		}
+		polling.Wait()
+		close(updates)
 	}()
 	return updates
 }
 
-// drain ends the polling and waits for its goroutine.
+type poller struct {
+	client  *Client
+	updates chan<- jobUpdate
+	pause   time.Duration
+}
+
+// run polls one job.
+func (p *poller) run(ctx context.Context, id string) {
+	// The first read does not wait, so that there is something to show.
+	wait, lost := time.Duration(0), 0
+	for {
+		job, err := p.client.WaitJob(ctx, id, wait)
+		if err != nil && wait > 0 && lost < lostPolls && passing(ctx, err) {
+			lost++
+			continue
+		}
+		update := jobUpdate{id, job, err}
+		select {
+		case p.updates <- update:
+		case <-ctx.Done():
+			return
+		}
+		if update.last() || !interruptible(ctx, p.pause) {
+			return
+		}
+		wait, lost = pollWait, 0
+	}
+}
+
+// drain ends the polling and waits for its goroutines.
 func drain(cancel context.CancelFunc, updates <-chan jobUpdate) {
 	cancel()
 	for range updates {
@@ -73,59 +93,83 @@ func passing(ctx context.Context, err error) bool {
 	return ctx.Err() == nil && (!errors.As(err, &refused) || refused.Status >= 500)
 }
 
-// watch follows a job to its end and shows each state, and the last one again
-// as time goes by.
-func watch(ctx context.Context, client *Client, id string, show func(Job, time.Time)) (Job, error) {
+// jobView shows jobs as they go on, in the way that suits where it shows them.
+type jobView interface {
+	update(u jobUpdate, now time.Time)
+	tick(now time.Time) // time goes by
+	finish()
+}
+
+// newJobView redraws lines on a terminal; elsewhere it writes a line when
+// something has changed, as JSON if asked. With labels each line says whose it
+// is.
+func newJobView(out io.Writer, asJSON, labels bool) jobView {
+	if asJSON {
+		return &jsonView{out: out, shown: map[string]string{}}
+	}
+	return newBoard(newScreen(out), labels)
+}
+
+// jsonView writes a job's object when it has changed.
+type jsonView struct {
+	out   io.Writer
+	shown map[string]string
+}
+
+func (v *jsonView) update(u jobUpdate, _ time.Time) {
+	if text := string(u.Job.text); u.Err == nil && text != v.shown[u.ID] {
+		v.shown[u.ID] = text
+		_ = printLine(v.out, u.Job.text)
+	}
+}
+
+func (v *jsonView) tick(time.Time) {}
+func (v *jsonView) finish()        {}
+
+// watch follows jobs to their ends and gives the last update of each, in the
+// order in which they came.
+func watch(ctx context.Context, client *Client, view jobView, ids ...string) (ends []jobUpdate, err error) {
 	ctx, cancel := context.WithCancel(ctx)
-	updates := pollJob(ctx, client, id)
+	updates := pollJob(ctx, client, ids...)
 	defer drain(cancel, updates)
+	defer view.finish()
 	redraw := time.NewTicker(redrawEvery)
 	defer redraw.Stop()
-	var last Job
 	for {
 		select {
-		case update, open := <-updates:
+		case u, open := <-updates:
 			if !open {
-				return last, context.Cause(ctx)
+				return ends, context.Cause(ctx)
 			}
-			if update.Err != nil {
-				return last, update.Err
-			}
-			last = update.Job
-			show(last, time.Now())
-			if last.Ended() {
-				return last, nil
+			view.update(u, time.Now())
+			if u.last() {
+				ends = append(ends, u)
 			}
 		case now := <-redraw.C:
-			if last.ID != "" {
-				show(last, now)
-			}
+			view.tick(now)
 		}
 	}
 }
 
-// reporter shows a job's progress in the way that suits where it is shown.
-type reporter struct {
-	show   func(Job, time.Time)
-	finish func()
+// follow watches one job and reports any end but completed as an error.
+func follow(ctx context.Context, client *Client, view jobView, id string) error {
+	ends, err := watch(ctx, client, view, id)
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("stopped watching; %s goes on, follow it with: ringback watch %s", id, id)
+	case err != nil:
+		return err
+	}
+	return ends[0].failure()
 }
 
-// newReporter redraws one line on a terminal; elsewhere it writes a line when
-// something has changed, as JSON if asked.
-func newReporter(out io.Writer, asJSON bool) reporter {
-	if asJSON {
-		shown := ""
-		return reporter{finish: func() {}, show: func(job Job, _ time.Time) {
-			if string(job.text) != shown {
-				shown = string(job.text)
-				_ = printLine(out, job.text)
-			}
-		}}
+// failure is nil for a job that completed.
+func (u jobUpdate) failure() error {
+	if u.Err != nil {
+		return u.Err
 	}
-	screen := newScreen(out)
-	meter := newMeter()
-	return reporter{
-		show:   func(job Job, now time.Time) { screen.progress(meter.read(job, now)) },
-		finish: screen.keep,
+	if u.Job.Completed() {
+		return nil
 	}
+	return endedf("%s ended as %s%s", u.ID, u.Job.Status, u.Job.why())
 }

@@ -1,11 +1,12 @@
 package main
 
 import (
+	"bytes"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -34,21 +35,24 @@ func jobWith(t *testing.T, fails func(poll int32) bool) (*fakeServer, *Client) {
 func TestWatchOutlivesARestart(t *testing.T) {
 	t.Parallel()
 	_, client := jobWith(t, func(poll int32) bool { return poll > 1 && poll < 3+2*clientTries })
-	var states []string
-	job, err := watch(t.Context(), client, "gen_1", func(job Job, _ time.Time) { states = append(states, job.Status) })
+	var shown bytes.Buffer
+	ends, err := watch(t.Context(), client, newJobView(&shown, false, false), "gen_1")
 	require.NoError(t, err)
-	require.True(t, job.Ended())
-	require.Equal(t, "in_progress", states[0])
-	require.Equal(t, "completed", states[len(states)-1])
+	require.Len(t, ends, 1)
+	require.NoError(t, ends[0].failure())
+	require.Equal(t, "in_progress\ncompleted\n", shown.String())
 }
 
 func TestWatchOfNothingEnds(t *testing.T) {
 	t.Parallel()
 	server, client := jobWith(t, func(int32) bool { return true })
-	_, err := watch(t.Context(), client, "gen_1", func(Job, time.Time) {})
+	view := newJobView(io.Discard, false, false)
+	err := follow(t.Context(), client, view, "gen_1")
 	require.ErrorContains(t, err, "502")
+	require.Equal(t, exitAway, exitCode(err))
 	require.Len(t, server.sent("GET", "/v1/jobs/gen_1?wait=0s"), clientTries)
 
-	_, err = watch(t.Context(), newFakeServer(t).client(), "gen_2", func(Job, time.Time) {})
+	err = follow(t.Context(), newFakeServer(t).client(), view, "gen_2")
 	require.ErrorContains(t, err, "404")
+	require.Equal(t, exitNotFound, exitCode(err))
 }
