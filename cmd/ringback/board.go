@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -10,8 +11,8 @@ import (
 // something has changed.
 type board struct {
 	screen *screen
-	labels bool
-	label  int // the columns of the longest label
+	ids    []string // in this order; none for one job that needs no label
+	label  int      // the columns of the longest label
 	rows   []*boardRow
 }
 
@@ -22,13 +23,13 @@ type boardRow struct {
 	job      Job
 }
 
-func newBoard(screen *screen, labels bool) *board { return &board{screen: screen, labels: labels} }
+func (b *board) labels() bool { return len(b.ids) > 0 }
 
 func (b *board) update(u jobUpdate, now time.Time) {
 	row := b.row(u)
 	if u.Err != nil {
 		b.remove(row)
-		if b.labels {
+		if b.labels() {
 			b.screen.printf("%s  %s\n", row.id, b.screen.paint(styleRed, clean(u.Err.Error())))
 		}
 		b.draw(now)
@@ -49,7 +50,7 @@ func (b *board) update(u jobUpdate, now time.Time) {
 	b.draw(now)
 }
 
-// row finds a job's line; a new one stands below the others.
+// row finds a job's line; a new one takes its place among the others.
 func (b *board) row(u jobUpdate) *boardRow {
 	for _, row := range b.rows {
 		if row.id == u.ID {
@@ -59,24 +60,22 @@ func (b *board) row(u jobUpdate) *boardRow {
 	row := &boardRow{id: u.ID, name: clean(u.Job.get("metadata.name").String()), meter: newMeter()}
 	b.label = max(b.label, cells(row.label()))
 	b.rows = append(b.rows, row)
+	slices.SortStableFunc(b.rows, func(x, y *boardRow) int {
+		return slices.Index(b.ids, x.id) - slices.Index(b.ids, y.id)
+	})
 	return row
 }
 
+// label is the name with the end of the ID, since names may repeat, or the ID.
 func (r *boardRow) label() string {
 	if r.name == "" {
 		return r.id
 	}
-	return r.name
+	return r.name + " …" + r.id[max(len(r.id)-5, 0):]
 }
 
 func (b *board) remove(gone *boardRow) {
-	var rest []*boardRow
-	for _, row := range b.rows {
-		if row != gone {
-			rest = append(rest, row)
-		}
-	}
-	b.rows = rest
+	b.rows = slices.DeleteFunc(b.rows, func(row *boardRow) bool { return row == gone })
 }
 
 func (b *board) tick(now time.Time) {
@@ -91,17 +90,36 @@ func (b *board) draw(now time.Time) {
 	if !b.screen.live || len(b.rows) == 0 {
 		return
 	}
-	_, height := b.screen.size()
-	room := max(height-2, 1)
+	rows, left := b.visible()
 	var lines []string
-	for i, row := range b.rows {
-		if i == room && len(b.rows) > room {
-			lines = append(lines, b.screen.paint(styleDim, fmt.Sprintf("… and %d more", len(b.rows)-room)))
-			break
-		}
+	for _, row := range rows {
 		lines = append(lines, b.line(row, row.meter.read(row.job, now)))
 	}
+	if left > 0 {
+		lines = append(lines, b.screen.paint(styleDim, fmt.Sprintf("… and %d more", left)))
+	}
 	b.screen.draw(lines)
+}
+
+// visible are the jobs that there is room for: those at work before those that
+// wait.
+func (b *board) visible() (rows []*boardRow, left int) {
+	_, height := b.screen.size()
+	if len(b.rows) < height {
+		return b.rows, 0
+	}
+	rows = slices.Clone(b.rows)
+	slices.SortStableFunc(rows, func(x, y *boardRow) int { return x.waits() - y.waits() })
+	room := max(height-2, 1)
+	return rows[:min(room, len(rows))], len(rows) - room
+}
+
+// waits is 1 for a job at which nobody works.
+func (r *boardRow) waits() int {
+	if r.job.Status == "queued" || r.job.Status == "validating" {
+		return 1
+	}
+	return 0
 }
 
 const (
@@ -113,7 +131,7 @@ const (
 func (b *board) line(row *boardRow, r reading) string {
 	width := b.screen.width() - 1
 	status := r.Status
-	if !b.labels {
+	if !b.labels() {
 		return b.coloured(r.bar(width), status)
 	}
 	columns := min(b.label, max(width*2/5, narrowestLabel))
@@ -132,7 +150,7 @@ func (b *board) coloured(line, status string) string {
 
 // prefixed says whose plain line it is.
 func (b *board) prefixed(row *boardRow, line string) string {
-	if !b.labels {
+	if !b.labels() {
 		return line
 	}
 	if row.name != "" {

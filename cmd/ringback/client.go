@@ -97,7 +97,7 @@ type call struct {
 	contentType string
 	idempotency string
 	length      int64
-	single      bool // it must not be sent again
+	single      bool                          // it must not be sent again
 	body        func() (io.ReadCloser, error) // nil: no body
 }
 

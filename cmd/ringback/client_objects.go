@@ -27,11 +27,11 @@ type File struct {
 // Batch is a batch as OpenAI shows it; file IDs are "" until there is a file.
 type Batch struct {
 	raw
-	ID            string  `json:"id"`
-	Status        string  `json:"status"`
-	Endpoint      string  `json:"endpoint"`
-	OutputFileID  string  `json:"output_file_id"`
-	ErrorFileID   string  `json:"error_file_id"`
+	ID           string `json:"id"`
+	Status       string `json:"status"`
+	Endpoint     string `json:"endpoint"`
+	OutputFileID string `json:"output_file_id"`
+	ErrorFileID  string `json:"error_file_id"`
 }
 
 // Counts are a job's lines or calls; Total is 0 until the input is checked.

@@ -109,7 +109,8 @@ func newDeliveriesListCommand() *cobra.Command {
 func deliveryColumns(p *printer) []column {
 	return []column{
 		field("DELIVERY", "id"), field("EVENT", "event_type"), statusColumn(), field("TRIES", "attempts.#"),
-		{title: "LAST ANSWER", cell: lastAnswer}, {title: "NEXT", cell: p.nextAttempt},
+		{title: "LAST ANSWER", cell: lastAnswer},
+		{title: "NEXT", cell: p.nextAttempt},
 		p.age("AGE", "created_at"), field("RECEIVER", "url"),
 	}
 }

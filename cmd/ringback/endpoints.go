@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"strings"
 
@@ -64,11 +65,14 @@ func endpointColumns() []column {
 	}
 }
 
-// texts is an array of strings with commas between them.
+// texts is an array of strings with commas between them; a long one is cut.
 func texts(array gjson.Result) string {
 	var parts []string
 	for _, entry := range array.Array() {
 		parts = append(parts, entry.String())
+	}
+	if more := len(parts) - 3; more > 1 {
+		return strings.Join(parts[:3], ",") + fmt.Sprintf(" and %d more", more)
 	}
 	return strings.Join(parts, ",")
 }

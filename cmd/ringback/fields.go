@@ -76,21 +76,19 @@ func isMoment(key string) bool {
 	return strings.HasSuffix(key, "_at") || slices.Contains(momentKeys, key)
 }
 
-// members is an object of plain values as "total 120, failed 2"; any other is
-// JSON.
+// members is an object as "total 120, failed 2, details (cached 7)".
 func (p *printer) members(object gjson.Result) string {
 	var parts []string
-	plain := true
 	object.ForEach(func(key, value gjson.Result) bool {
-		plain = plain && !value.IsObject() && !value.IsArray()
-		if text := p.words(key.String(), value); text != "" {
+		text := p.words(key.String(), value)
+		if text != "" && value.IsObject() {
+			text = "(" + text + ")"
+		}
+		if text != "" {
 			parts = append(parts, key.String()+" "+text)
 		}
 		return true
 	})
-	if !plain {
-		return object.Get("@ugly").Raw
-	}
 	return strings.Join(parts, ", ")
 }
 

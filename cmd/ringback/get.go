@@ -50,7 +50,7 @@ func newGetCommand() *cobra.Command {
 // so that stdout holds the object alone.
 func (s *session) watchThenShow(ctx context.Context, kind idKind) error {
 	id := s.args[0]
-	followed := follow(ctx, s.client, newJobView(s.notes, false, false), id)
+	followed := follow(ctx, s.client, newJobView(s.notes, false), id)
 	if ctx.Err() != nil || exitCode(followed) == exitNotFound {
 		return followed
 	}

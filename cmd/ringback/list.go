@@ -40,7 +40,8 @@ var jobStates = append([]string{
 
 func jobColumns(p *printer) []column {
 	return []column{
-		field("ID", "id"), field("KIND", "kind"), statusColumn(), {title: "PROGRESS", cell: jobProgress},
+		field("ID", "id"), field("KIND", "kind"), statusColumn(),
+		{title: "PROGRESS", cell: jobProgress},
 		field("MODEL", "model"), p.age("AGE", "created_at"), field("NAME", "metadata.name"),
 	}
 }

@@ -131,7 +131,7 @@ func (r *resultsCommand) model(ctx context.Context, s *session, kind idKind, out
 func (r *resultsCommand) ended(ctx context.Context, s *session, kind idKind) (gjson.Result, error) {
 	id := s.args[0]
 	if r.follow {
-		if err := follow(ctx, s.client, newJobView(s.notes, false, false), id); err != nil {
+		if err := follow(ctx, s.client, newJobView(s.notes, false), id); err != nil {
 			return gjson.Result{}, err
 		}
 	}

@@ -128,7 +128,7 @@ func (s *submission) accepted(ctx context.Context, on *session, out io.Writer, j
 		return err
 	}
 	if s.watch {
-		return follow(ctx, on.client, newJobView(out, on.print.json, false), id)
+		return follow(ctx, on.client, newJobView(out, on.print.json), id)
 	}
 	return on.print.printf("follow it  ringback watch %s\n", id)
 }

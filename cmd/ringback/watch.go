@@ -66,6 +66,9 @@ func (p *poller) run(ctx context.Context, id string) {
 			lost++
 			continue
 		}
+		if ctx.Err() != nil {
+			return
+		}
 		update := jobUpdate{id, job, err}
 		select {
 		case p.updates <- update:
@@ -101,13 +104,13 @@ type jobView interface {
 }
 
 // newJobView redraws lines on a terminal; elsewhere it writes a line when
-// something has changed, as JSON if asked. With labels each line says whose it
-// is.
-func newJobView(out io.Writer, asJSON, labels bool) jobView {
+// something has changed, as JSON if asked. Where IDs are named each line says whose
+// it is, and the lines stand in the IDs' order.
+func newJobView(out io.Writer, asJSON bool, ids ...string) jobView {
 	if asJSON {
 		return &jsonView{out: out, shown: map[string]string{}}
 	}
-	return newBoard(newScreen(out), labels)
+	return &board{screen: newScreen(out), ids: ids}
 }
 
 // jsonView writes a job's object when it has changed.

@@ -73,7 +73,7 @@ func (c *Client) unfinished(ctx context.Context) (ids []string, err error) {
 
 // watchAll reports jobs that did not complete as one error.
 func watchAll(ctx context.Context, s *session, ids []string) error {
-	ends, err := watch(ctx, s.client, newJobView(s.print.out, s.print.json, true), ids...)
+	ends, err := watch(ctx, s.client, newJobView(s.print.out, s.print.json, ids...), ids...)
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("stopped watching; the jobs go on")

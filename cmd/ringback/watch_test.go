@@ -36,7 +36,7 @@ func TestWatchOutlivesARestart(t *testing.T) {
 	t.Parallel()
 	_, client := jobWith(t, func(poll int32) bool { return poll > 1 && poll < 3+2*clientTries })
 	var shown bytes.Buffer
-	ends, err := watch(t.Context(), client, newJobView(&shown, false, false), "gen_1")
+	ends, err := watch(t.Context(), client, newJobView(&shown, false), "gen_1")
 	require.NoError(t, err)
 	require.Len(t, ends, 1)
 	require.NoError(t, ends[0].failure())
@@ -46,7 +46,7 @@ func TestWatchOutlivesARestart(t *testing.T) {
 func TestWatchOfNothingEnds(t *testing.T) {
 	t.Parallel()
 	server, client := jobWith(t, func(int32) bool { return true })
-	view := newJobView(io.Discard, false, false)
+	view := newJobView(io.Discard, false)
 	err := follow(t.Context(), client, view, "gen_1")
 	require.ErrorContains(t, err, "502")
 	require.Equal(t, exitAway, exitCode(err))
