@@ -30,7 +30,7 @@ func newRestoreCommand() *cobra.Command {
 		Use:     "restore FILE",
 		Short:   "Put a backup into an empty data_dir",
 		Long:    restoreHelp,
-		Example: "  ringback restore backup.tar.zst --set data_dir=/var/lib/ringback",
+		Example: "  ringback restore backup.tar.zst --set data_dir=/var/lib/ringback\n  ssh elsewhere cat backup.tar.zst | ringback restore -",
 		Args:    cobra.ExactArgs(1),
 	}
 	r.addFlags(cmd)

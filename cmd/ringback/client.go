@@ -62,8 +62,8 @@ func NewClient(server, key string) *Client {
 // clientFlags adds --server and --key and returns what makes the client.
 func clientFlags(cmd *cobra.Command) func() (*Client, error) {
 	var server, key string
-	cmd.PersistentFlags().StringVar(&server, "server", "", "`URL` of the server (default $RINGBACK_SERVER, else "+defaultServer+")")
-	cmd.PersistentFlags().StringVar(&key, "key", "", "API key (better in $RINGBACK_API_KEY)")
+	cmd.Flags().StringVar(&server, "server", "", "`URL` of the server (default $RINGBACK_SERVER, else "+defaultServer+")")
+	cmd.Flags().StringVar(&key, "key", "", "API key (better in $RINGBACK_API_KEY)")
 	return func() (*Client, error) { return connectTo(server, key) }
 }
 

@@ -30,7 +30,9 @@ func newConfigCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Print the configuration in force, secrets as ***",
-		Args:  cobra.NoArgs,
+		Example: `  ringback config
+  ringback config --config fleet.yaml --set log.level=debug`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, warnings, err := source.load()
 			for _, warning := range warnings {

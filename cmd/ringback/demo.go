@@ -29,6 +29,8 @@ func newDemoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show the whole journey: serve, submit, callback, polling",
+		Example: `  ringback demo
+  ringback demo --exit && echo every callback came and verified`,
 		Long: `Show the whole journey on free ports and in a temporary folder: a server with
 its simulator, a receiver, a batch of real questions and a generation, their
 signed callbacks, and the same facts by polling. It stays up until Ctrl-C.`,

@@ -48,6 +48,8 @@ func newDoctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check everything that serve needs, and say what to do",
+		Example: `  ringback doctor
+  ringback doctor --config fleet.yaml --json | jq 'select(.level == "fail")'`,
 		Long: `Check everything that serve needs, and say what to do: the configuration, the database,
 the queue, the file store, the clock, the providers, and the rules for callbacks.
 

@@ -33,7 +33,7 @@ func newExportCommand() *cobra.Command {
 		Use:     "export FILE",
 		Short:   "Write a project's facts and files into a file, to move it",
 		Long:    exportHelp,
-		Example: "  ringback export project.tar.zst",
+		Example: "  ringback export project.tar.zst\n  ringback export project.tar.zst --config fleet.yaml --json",
 		Args:    cobra.ExactArgs(1),
 	}
 	e.addFlags(cmd)

@@ -28,6 +28,7 @@ type fakeServer struct {
 	status string                                        // how jobs end
 	forge  func(body []byte) []byte                      // changes a callback after it is signed
 	before func(http.ResponseWriter, *http.Request) bool // true: it answered
+	lists  map[string][]string                           // the objects of GET path
 
 	mu       sync.Mutex
 	uploaded []byte
@@ -74,6 +75,10 @@ func newFakeServer(t *testing.T) *fakeServer {
 		if f.before != nil && f.before(w, r) {
 			return
 		}
+		if objects, ok := f.lists[r.URL.Path]; ok && r.Method == http.MethodGet {
+			writeList(w, objects)
+			return
+		}
 		mux.ServeHTTP(w, r)
 	}))
 	t.Cleanup(func() { f.sending.Wait(); f.Close() })
@@ -105,6 +110,10 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(value)
+}
+
+func writeList(w http.ResponseWriter, objects []string) {
+	fmt.Fprintf(w, `{"object":"list","data":[%s],"has_more":false}`, strings.Join(objects, ","))
 }
 
 func refuse(w http.ResponseWriter, status int, code, message string) {

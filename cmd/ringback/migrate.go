@@ -13,6 +13,8 @@ func newMigrateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring the database's schema up to date, and do nothing else",
+		Example: `  ringback migrate
+  ringback migrate --config fleet.yaml`,
 		Long: `Bring the database's schema up to date, and do nothing else.
 
 serve does it too, at its start. On PostgreSQL several may run at once: one migrates, the

@@ -69,8 +69,8 @@ func (r *resultsCommand) run(ctx context.Context, s *session) error {
 	})
 }
 
-// lines copies a batch's lines, on from the last whole one after a lost
-// connection.
+// lines copies a batch's lines. Once they have begun to come, a lost connection
+// is made again, and they go on behind the last whole one.
 func (r *resultsCommand) lines(ctx context.Context, client *Client, id string, out io.Writer) error {
 	if r.failed {
 		batch, err := client.Batch(ctx, id)
@@ -85,7 +85,7 @@ func (r *resultsCommand) lines(ctx context.Context, client *Client, id string, o
 	for lost := 0; ; lost++ {
 		before := l.read
 		err := client.results(ctx, id, l.read, r.follow, l)
-		if err == nil || l.err != nil || !passing(ctx, err) || lost == lostPolls {
+		if err == nil || l.err != nil || !l.begun || !passing(ctx, err) || lost == lostPolls {
 			return err
 		}
 		if l.read > before {

@@ -19,6 +19,7 @@ import (
 type resultLines struct {
 	out    io.Writer
 	failed bool
+	begun  bool // the server has answered once
 	read   int
 	err    error
 }
@@ -42,6 +43,7 @@ func (c *Client) results(ctx context.Context, id string, after int, follow bool,
 }
 
 func (l *resultLines) copy(body io.Reader) error {
+	l.begun = true
 	lines := bufio.NewReaderSize(body, 64<<10)
 	for {
 		line, err := lines.ReadBytes('\n')

@@ -15,7 +15,10 @@ func newServeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the API, the workers and the sweepers, in one process or in many",
-		Args:  cobra.NoArgs,
+		Example: `  ringback serve
+  ringback serve --config fleet.yaml --roles worker
+  ringback serve --set callbacks.allow_http=true --set 'callbacks.allow_cidrs=[127.0.0.0/8]' --set 'callbacks.allow_ports=[3000]'`,
+		Args: cobra.NoArgs,
 	}
 	source.addFlags(cmd)
 	roles := cmd.Flags().String("roles", "", "what this process does: all, api or worker (server.roles)")

@@ -26,6 +26,8 @@ func newSimulateCommand() *cobra.Command {
 It serves chat completions, completions, responses, embeddings, moderations, images,
 speech, transcriptions, videos, files, batches and fine-tuning for the models
 sim-small, sim-large and sim-embed.`,
+		Example: `  ringback simulate --listen 127.0.0.1:9090 --ttft 200ms --tpot 20ms
+  ringback simulate --listen 127.0.0.1:9090 --fail 0.1 --hang 0.01 --rpm 600`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for name, share := range map[string]float64{"fail": options.Fail, "hang": options.Hang, "reset": options.Reset} {

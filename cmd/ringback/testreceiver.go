@@ -35,7 +35,7 @@ func newTestReceiverCommand() *cobra.Command {
 		Use:     "test-receiver URL",
 		Short:   "Try a receiver of callbacks: does it verify, is it fast, is it robust?",
 		Long:    testReceiverHelp,
-		Example: "  ringback test-receiver http://localhost:3000/hook --secret-file secret.txt",
+		Example: "  ringback test-receiver http://localhost:3000/hook --secret-file secret.txt\n  ringback test-receiver https://example.com/hook --json | jq .passed",
 		Args:    cobra.ExactArgs(1),
 	}
 	connect := clientFlags(cmd)

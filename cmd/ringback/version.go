@@ -11,7 +11,9 @@ func newVersionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version, the commit and the Go release it was built with",
-		Args:  cobra.NoArgs,
+		Example: `  ringback version
+  ringback version | cut -d' ' -f2`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			info, ok := debug.ReadBuildInfo()
 			if !ok {
