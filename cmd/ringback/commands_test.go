@@ -12,13 +12,15 @@ func TestSubmitBatch(t *testing.T) {
 	t.Parallel()
 	server := newFakeServer(t)
 	code, out, errs := runCommand(t, "", "submit", "batch", batchFile(t, 9), "--server", server.URL, "--key", "k",
-		"--webhook", "http://127.0.0.1:1/x", "--method", "put", "--header", "X-Token: a: b", "--metadata", "team=one", "--watch")
+		"--webhook", "http://127.0.0.1:1/x", "--method", "put", "--header", "X-Token: a: b", "--metadata", "team=one",
+		"--name", "nightly", "--endpoint-id", "e1,e2", "--run-at", "2027-01-25T06:00:00Z", "--priority", "low", "--watch")
 	require.Equal(t, exitOK, code, errs)
 	require.Contains(t, out, "accepted   batch_1")
 	require.Contains(t, out, "in_progress  3/9")
 	require.Contains(t, out, "completed  9/9")
 	require.Contains(t, out, "output     file-out")
-	require.JSONEq(t, `{"input_file_id":"file-in","endpoint":"/v1/chat/completions","completion_window":"24h","metadata":{"team":"one"},
+	require.JSONEq(t, `{"input_file_id":"file-in","endpoint":"/v1/chat/completions","completion_window":"24h","metadata":{"team":"one","name":"nightly"},
+		"webhook_ids":["e1","e2"],"run_at":"2027-01-25T06:00:00Z","priority":"low",
 		"webhook":{"url":"http://127.0.0.1:1/x","method":"PUT","headers":{"X-Token":"a: b"}}}`,
 		string(server.sent("POST", "/v1/batches")[0].Body))
 }
@@ -86,6 +88,13 @@ func TestUsageErrors(t *testing.T) {
 		"submit batch " + file + " --webhook http://x --method GET", "submit batch " + file + " --metadata nonsense",
 		"submit batch " + file + " --server nonsense", "submit generate --prompt x", "submit generate --model m",
 		"submit generate --model m --prompt x --param a=b", "get gen_1 --content", "get file-1 --watch", "simulate --fail 2",
+		"submit fine-tune " + file, "submit fine-tune " + file + " --model m --epochs many", "submit generate --model m --prompt x --run-at soon",
+		"watch file-1", "watch nonsense", "cancel", "cancel dlv_1", "retry gen_1", "retry dlv_1", "pause batch_1", "results file-1",
+		"results gen_1 --failed", "list --limit -1", "list extra", "endpoints", "endpoints nonsense", "endpoints get gen_1",
+		"endpoints update " + anEndpoint, "endpoints replay " + anEndpoint, "endpoints replay " + anEndpoint + " --event evt_1 --all",
+		"endpoints add https://a.example --header nonsense", "deliveries", "deliveries retry-all", "deliveries get gen_1",
+		"deliveries list --since nonsense", "events --types batch.nonsense", "events --limit -1", "files", "files delete gen_1",
+		"files upload file-none", "files upload " + file + " --expires-after soon", "files download file-1 --json",
 	} {
 		code, out, errs := runCommand(t, "", strings.Fields(args)...)
 		require.Equal(t, exitUsage, code, "%s: %s", args, errs)

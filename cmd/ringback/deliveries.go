@@ -108,7 +108,7 @@ func newDeliveriesListCommand() *cobra.Command {
 
 func deliveryColumns(p *printer) []column {
 	return []column{
-		field("DELIVERY", "id"), field("EVENT", "event_type"), statusColumn(), field("TRIES", "attempts.#"),
+		field("DELIVERY", "id"), field("EVENT", "event_type"), statusColumn(), field("ATTEMPTS", "attempts.#"),
 		{title: "LAST ANSWER", cell: lastAnswer},
 		{title: "NEXT", cell: p.nextAttempt},
 		p.age("AGE", "created_at"), field("RECEIVER", "url"),

@@ -28,7 +28,7 @@ var exits = []struct {
 	means string
 }{
 	{exitOK, "Done. What was watched has completed."},
-	{exitFailure, "Not done, for any other reason: standard error says which. Trying again as it is will not help."},
+	{exitFailure, "Not done, for any other reason; standard error says which. Also: Ctrl-C before the end."},
 	{exitUsage, "The command line was not understood; nothing was sent."},
 	{exitNotFound, "Nothing has this ID, or what had it is kept no longer."},
 	{exitEnded, "What was waited for ended badly: a job failed, expired or was cancelled, or a test callback was not accepted."},
@@ -106,8 +106,9 @@ func newExitCodesTopic() *cobra.Command {
 
 A command that was given several IDs goes on after a failure; its exit code is
 that of the first one. Errors are one line on standard error that begins with
-"ringback: ", so that standard output holds nothing but the answer.`,
-		Example: `  ringback watch "$id" --json > /dev/null
+"ringback: ", so that standard output holds nothing but the answer.
+
+  ringback watch "$id" --json > /dev/null
   case $? in
     0) ringback results "$id" -o answers.jsonl ;;
     4) ringback retry "$id" --watch ;;

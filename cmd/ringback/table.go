@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -55,7 +56,7 @@ func (p *printer) table(columns []column, objects []json.RawMessage) error {
 		}
 		return nil
 	}
-	rows := tableRows(columns, objects)
+	columns, rows := withoutEmpty(columns, tableRows(columns, objects))
 	widths := columnWidths(rows)
 	for i, row := range rows {
 		style := func(c int) string { return styleDim }
@@ -92,6 +93,22 @@ func tableRows(columns []column, objects []json.RawMessage) [][]string {
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// withoutEmpty leaves out the columns that say nothing about any object.
+func withoutEmpty(columns []column, rows [][]string) (kept []column, short [][]string) {
+	short = make([][]string, len(rows))
+	for c := range columns {
+		said := slices.ContainsFunc(rows[1:], func(row []string) bool { return row[c] != "" })
+		if !said {
+			continue
+		}
+		kept = append(kept, columns[c])
+		for r, row := range rows {
+			short[r] = append(short[r], row[c])
+		}
+	}
+	return kept, short
 }
 
 func columnWidths(rows [][]string) []int {
