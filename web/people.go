@@ -18,10 +18,11 @@ type People struct {
 	Facts     pages.Facts
 	Check     InputChecker
 	Providers func() []pages.Provider
-	Settings  func() []byte // the configuration in force as YAML, secrets hidden
-	Schedule  []time.Duration
-	Version   string // in a word
-	Mode      string // "single process", or what this process does among others
+	Settings  func() []byte   // the configuration in force as YAML, secrets hidden
+	Schedule  []time.Duration // of deliveries, unless an endpoint has its own
+	Timeout   time.Duration   // of an attempt, the same
+	Version   string          // in a word
+	Mode      string          // "single process", or what this process does among others
 }
 
 // InputChecker looks at files as they come in.
@@ -39,7 +40,7 @@ func (s *Server) routePages(o Options) {
 	shown := pages.Options{
 		Facts: o.People.Facts, API: s, Project: func(*http.Request) string { return jobs.DefaultProject },
 		Streaming: s.enter, Until: s.waits, Providers: o.People.Providers, Settings: o.People.Settings,
-		Schedule: o.People.Schedule, PublicURL: o.PublicURL, Version: o.People.Version, Mode: o.People.Mode, Now: s.now, Log: s.log,
+		Schedule: o.People.Schedule, Timeout: o.People.Timeout, PublicURL: o.PublicURL, Version: o.People.Version, Mode: o.People.Mode, Now: s.now, Log: s.log,
 		Check: o.People.Check.CheckInput,
 	}
 	if len(o.Keys) > 0 {

@@ -12,7 +12,7 @@ import (
 // people are the parts of the pages for people.
 func (a *app) people() *web.People {
 	return &web.People{
-		Facts: a.store, Check: a.service, Providers: a.upstreams, Settings: a.settings, Schedule: a.cfg.Callbacks.Schedule, Version: release(), Mode: a.mode(),
+		Facts: a.store, Check: a.service, Providers: a.upstreams, Settings: a.settings, Schedule: a.cfg.Callbacks.Schedule, Timeout: a.cfg.Callbacks.Timeout, Version: release(), Mode: a.mode(),
 	}
 }
 

@@ -39,6 +39,14 @@ type mark struct {
 
 func known(v float64) *float64 { return &v }
 
+// some is nil for nothing: a bar without a height.
+func some(v float64) *float64 {
+	if v == 0 {
+		return nil
+	}
+	return &v
+}
+
 // scaled sets the scale by the values.
 func (c chart) scaled() chart {
 	for _, s := range c.Lines {
@@ -54,6 +62,7 @@ func (c chart) scaled() chart {
 	c.Top = nice(c.Top)
 	if c.Bottom < 0 {
 		c.Bottom = -nice(-c.Bottom)
+		c.Top = max(c.Top, -c.Bottom/4) // zero stands where it can be seen
 	}
 	return c
 }
@@ -167,7 +176,7 @@ func (c chart) draw(b *strings.Builder, s series) {
 
 func (c chart) drawBars(b *strings.Builder, s series) {
 	fmt.Fprintf(b, `<g class="%s">`, s.Tone)
-	width := chartWidth / float64(max(len(c.X), 1))
+	width := chartWidth / float64(max(len(c.X)-1, 1))
 	for i, v := range s.Values {
 		if v == nil || *v == 0 {
 			continue

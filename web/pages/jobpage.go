@@ -81,6 +81,7 @@ type fileLink struct {
 
 type checkpointRow struct {
 	Model, Step string
+	Short       string // the end of its name
 	Loss        string
 	Least       bool
 	At          jobs.Time

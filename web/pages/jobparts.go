@@ -317,7 +317,7 @@ func lossChart(log []jobs.TuningEvent, total int64) chart {
 func checkpointRows(found []jobs.Checkpoint) (rows []checkpointRow) {
 	least, at := 0.0, -1
 	for i, c := range found {
-		row := checkpointRow{Model: c.Model, Step: grouped(c.Step), At: c.CreatedAt}
+		row := checkpointRow{Model: c.Model, Short: "…" + c.Model[strings.LastIndexByte(c.Model, ':')+1:], Step: grouped(c.Step), At: c.CreatedAt}
 		metrics := gjson.ParseBytes(c.Metrics)
 		for _, key := range []string{"full_valid_loss", "valid_loss", "train_loss"} {
 			if v := metrics.Get(key); v.Type == gjson.Number {

@@ -41,7 +41,8 @@ func (p *Pages) follow(w http.ResponseWriter, r *http.Request, pg page) error {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
-	h.Set("X-Accel-Buffering", "no")
+	h.Set("X-Accel-Buffering", "no") // nginx would hold changes back
+	h.Set("Connection", "close")     // the deadline of the last write stays on it
 	if r.Method == http.MethodHead {
 		return nil
 	}
@@ -69,7 +70,7 @@ type follower struct {
 }
 
 func (f *follower) run(ctx context.Context, w http.ResponseWriter) error {
-	to := http.NewResponseController(w)
+	to := http.NewResponseController(below(w))
 	tick := time.NewTicker(livePace)
 	defer tick.Stop()
 	quiet := time.Now()
@@ -96,6 +97,14 @@ func (f *follower) run(ctx context.Context, w http.ResponseWriter) error {
 			}
 		}
 	}
+}
+
+// below is the writer under a framework's, whose own Flush may do nothing.
+func below(w http.ResponseWriter) http.ResponseWriter {
+	if u, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
+		return u.Unwrap()
+	}
+	return w
 }
 
 // look renders all parts and notes those that are new.

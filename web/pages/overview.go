@@ -350,7 +350,7 @@ func (p *Pages) tokensTile(ctx context.Context, project string) (tile, error) {
 		return tile{}, err
 	}
 	c := chart{}
-	sent, got := series{Name: "sent", Kind: "area"}, series{Name: "answered", Kind: "line", Tone: "ok"}
+	sent, got := series{Name: "in", Kind: "area"}, series{Name: "out", Kind: "line", Tone: "ok"}
 	var in, out float64
 	byHour := [24][2]float64{}
 	for _, point := range points {
@@ -377,8 +377,8 @@ func (p *Pages) tokensTile(ctx context.Context, project string) (tile, error) {
 		sent.Values, got.Values = append(sent.Values, known(in)), append(got.Values, known(out))
 	}
 	c.Lines = []series{sent, got}
-	c.Label = fmt.Sprintf("Tokens today: %s sent, %s answered", grouped(int64(in)), grouped(int64(out)))
-	return tile{Title: "Tokens today", Live: "tile.tokens", Value: tokensText(in + out), Context: "since 00:00 UTC, as providers report", Chart: c.scaled(), Legend: c.Lines}, nil
+	c.Label = fmt.Sprintf("Tokens today: %s in, %s out", grouped(int64(in)), grouped(int64(out)))
+	return tile{Title: "Tokens today", Live: "tile.tokens", Value: tokensText(in + out), Context: "since 00:00 UTC", Chart: c.scaled(), Legend: c.Lines}, nil
 }
 
 func tokensText(v float64) string {

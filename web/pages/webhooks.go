@@ -38,14 +38,21 @@ type health struct {
 	spread              history.Spread
 }
 
+var callbackSeries = []string{history.CallbacksDelivered, history.CallbacksRetried, history.CallbacksGaveUp}
+
 // healths are the last day of each endpoint.
 func (p *Pages) healths(ctx context.Context, project string) (map[string]*health, error) {
 	return remember(&p.memo, "healths/"+project, func() (map[string]*health, error) {
 		begin := p.now().Add(-23 * time.Hour)
 		begin -= begin % jobs.Time(time.Hour.Milliseconds())
 		points, err := p.Facts.History(ctx, history.Query{
-			ProjectID: project, Series: []string{history.CallbacksDelivered, history.CallbacksRetried, history.CallbacksGaveUp}, AnyAbout: true, Since: begin, Step: time.Hour,
+			ProjectID: project, Series: callbackSeries, AnyAbout: true, Since: begin, Step: time.Hour,
 		})
+		if err != nil {
+			return nil, err
+		}
+		whole, err := p.Facts.History(ctx, history.Query{ProjectID: project, Series: callbackSeries, Since: begin, Step: time.Hour})
+		points = append(points, whole...)
 		all := map[string]*health{}
 		for _, point := range points {
 			h := all[point.About]
@@ -248,7 +255,7 @@ func (p *Pages) troubleOf(e *callbacks.Endpoint, waits callbacks.Backlog) string
 }
 
 func (p *Pages) endpointFacts(e *callbacks.Endpoint) []fact {
-	timeout, schedule := "the setting’s", p.Schedule
+	timeout, schedule := span(p.Timeout), p.Schedule
 	if e.Timeout > 0 {
 		timeout = span(time.Duration(e.Timeout) * time.Millisecond)
 	}
@@ -304,8 +311,10 @@ func callbacksChart(h *health, now jobs.Time) chart {
 	up, down := series{Name: "delivered", Kind: "bars", Tone: "quiet-fill"}, series{Name: "failed", Kind: "bars", Tone: "bad"}
 	for i := range 24 {
 		c.X = append(c.X, begin.Unix()+int64(i)*3600)
-		up.Values, down.Values = append(up.Values, known(float64(h.up[i]))), append(down.Values, known(-float64(h.down[i])))
+		up.Values, down.Values = append(up.Values, some(float64(h.up[i]))), append(down.Values, some(-float64(h.down[i])))
 	}
+	c.X = append(c.X, begin.Unix()+24*3600) // where the last bar ends
+	up.Values, down.Values = append(up.Values, nil), append(down.Values, nil)
 	c.Lines = []series{up, down}
 	return c.scaled()
 }

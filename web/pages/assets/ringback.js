@@ -78,11 +78,11 @@
     tip.className = "tip";
     tip.hidden = true;
     const options = {
-      width: holder.clientWidth || 300, height, series, padding: [8, 14, 0, 0], legend: { show: false },
+      width: holder.clientWidth || 300, height, series, padding: [8, 18, 0, 0], legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
       scales: { x: { time: !spec.steps }, y: { range: () => { const now = charts.get(holder); return [now ? now.spec.bottom : spec.bottom, now ? now.spec.top : spec.top]; } } },
       axes: [
-        { ...axis, grid: { show: false }, size: 22, gap: 4, space: 64, ...(spec.steps ? {} : { values: (_, at) => at.map((t) => { const d = new Date(t * 1000); return spec.x[spec.x.length - 1] - spec.x[0] > 259200 ? day.format(d) : clock.format(d).slice(0, spec.x[spec.x.length - 1] - spec.x[0] < 300 ? 8 : 5); }) }) },
+        { ...axis, grid: { show: false }, size: 22, gap: 4, space: 64, ...(spec.steps ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5] } : { values: (_, at) => at.map((t) => { const d = new Date(t * 1000); return spec.x[spec.x.length - 1] - spec.x[0] > 259200 ? day.format(d) : clock.format(d).slice(0, spec.x[spec.x.length - 1] - spec.x[0] < 300 ? 8 : 5); }) }) },
         { ...axis, size: 46, gap: 6, splits: () => { const s = (charts.get(holder) || { spec }).spec; return s.bottom < 0 ? [s.bottom, 0, s.top] : [0, s.top / 2, s.top]; }, values: (_, at) => at.map((v) => amount(v, spec.unit)) },
       ],
       hooks: {
