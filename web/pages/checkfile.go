@@ -172,7 +172,7 @@ func (p *Pages) takeFile(w http.ResponseWriter, r *http.Request, part *multipart
 		if err := p.complete(r.Context(), r, shown); err != nil {
 			return err
 		}
-		return p.again(w, r, http.StatusBadRequest, "new.html", shown)
+		return p.again(w, r, http.StatusBadRequest, "new.html", "/new", shown)
 	}
 	return done(w, r, "/new?kind="+url.QueryEscape(string(kind))+"&file="+url.QueryEscape(v.FileID)+"&path="+url.QueryEscape(v.Path), "")
 }

@@ -281,7 +281,7 @@ func (p *Pages) submit(w http.ResponseWriter, r *http.Request) error {
 		if err := p.complete(r.Context(), r, to); err != nil {
 			return err
 		}
-		return p.again(w, r, e.Status, "new.html", to)
+		return p.again(w, r, e.Status, "new.html", "/new", to)
 	}
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 // frame is what stands around every page.
 type frame struct {
 	Nav     []navItem
+	At      string // where the page stands, if the address that made it is another
 	Theme   string // system, light or dark
 	Project string
 	Version string

@@ -26,8 +26,7 @@ func (p *Pages) addCharts(ctx context.Context, s *jobs.Snapshot, to *jobPage) er
 	if err != nil || len(points) == 0 {
 		return err
 	}
-	slots := merged(points)
-	lines, latency := p.linesChart(s, slots), latencyChart(s, slots)
+	lines, latency := p.linesChart(s, merged(points, mostPoints)), latencyChart(s, merged(points, smoothPoints))
 	if len(lines.X) > 1 {
 		hint := ""
 		if len(lines.Lines) > 1 {
@@ -51,9 +50,12 @@ type counted struct {
 }
 
 // mostPoints is how many points a chart shows: more than a screen can are merged.
-const mostPoints = 200
+const (
+	mostPoints   = 200
+	smoothPoints = 40 // of a latency, which jumps
+)
 
-func merged(points []history.Point) []counted {
+func merged(points []history.Point, most int) []counted {
 	byAt := map[jobs.Time]*counted{}
 	for _, point := range points {
 		c := byAt[point.At]
@@ -74,7 +76,7 @@ func merged(points []history.Point) []counted {
 		all = append(all, *c)
 	}
 	slices.SortFunc(all, func(a, b counted) int { return int(a.at - b.at) })
-	for group := (len(all) + mostPoints - 1) / mostPoints; group > 1; group = 1 {
+	for group := (len(all) + most - 1) / most; group > 1; group = 1 {
 		var fewer []counted
 		for chunk := range slices.Chunk(all, group) {
 			one := chunk[0]

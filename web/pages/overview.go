@@ -123,23 +123,44 @@ func (p *Pages) addEnded(ctx context.Context, project string, to *overviewPage) 
 			continue
 		}
 		row := endedRow{jobRow: rowOf(&jobs.Snapshot{Job: found[i]}), Callback: "nobody to call", CallbackTone: "muted"}
-		page, attempts, _, err := p.Facts.Deliveries(ctx, callbacks.DeliveryQuery{DeliveryFilter: callbacks.DeliveryFilter{ProjectID: project, JobID: found[i].ID}, Limit: 3})
+		page, attempts, _, err := p.Facts.Deliveries(ctx, callbacks.DeliveryQuery{DeliveryFilter: callbacks.DeliveryFilter{ProjectID: project, JobID: found[i].ID}, Limit: mostEnds})
 		if err != nil {
 			return err
 		}
-		if rows := deliveryRows(page, attempts, known); len(rows) > 0 {
-			row.Callback, row.CallbackHref, row.CallbackTone = rows[0].State.Word, rows[0].Href, rows[0].State.Tone
-			if len(rows[0].Tries) > 0 && rows[0].State.Tone == "ok" {
-				row.Callback = arrived(page[0], attempts)
-			}
-		}
+		row.called(page, deliveryRows(page, attempts, known), attempts)
 		to.Ended = append(to.Ended, row)
 	}
 	return nil
 }
 
+// mostEnds is how many receivers of a job's end are looked at.
+const mostEnds = 10
+
+// called says what became of the callbacks about a job's end, which are its newest: the worst of them.
+func (row *endedRow) called(page []callbacks.Delivery, rows []deliveryRow, attempts []callbacks.Attempt) {
+	rank := map[callbacks.State]int{callbacks.Failed: 3, callbacks.Waiting: 2, callbacks.Sending: 2, callbacks.Delivered: 1}
+	worst := -1
+	for i := range page {
+		if page[i].EventID != page[0].EventID {
+			break
+		}
+		if worst < 0 || rank[page[i].State] > rank[page[worst].State] {
+			worst = i
+		}
+	}
+	if worst < 0 {
+		return
+	}
+	row.CallbackHref, row.CallbackTone, row.Callback = rows[worst].Href, rows[worst].State.Tone, rows[worst].State.Word
+	if page[worst].State == callbacks.Delivered {
+		row.Callback = arrived(&page[worst], attempts)
+	} else {
+		row.Callback += ": " + rows[worst].Receiver.Name
+	}
+}
+
 // arrived says how a callback that has arrived did.
-func arrived(d callbacks.Delivery, attempts []callbacks.Attempt) string {
+func arrived(d *callbacks.Delivery, attempts []callbacks.Attempt) string {
 	n, took := 0, int64(0)
 	for i := range attempts {
 		if attempts[i].DeliveryID == d.ID {

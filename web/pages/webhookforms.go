@@ -181,7 +181,7 @@ func (p *Pages) addWebhook(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		f.Error, f.Param, shown.Form = e.Message, e.field(), f
-		return p.again(w, r, e.Status, "webhooks.html", shown)
+		return p.again(w, r, e.Status, "webhooks.html", "/webhooks?dialog=add", shown)
 	}
 	if err != nil {
 		return err
@@ -198,16 +198,16 @@ func (p *Pages) withSecret(w http.ResponseWriter, r *http.Request, id, secret st
 	}
 	shown.Secret, shown.Rotated = secret, rotated
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("HX-Push-Url", "/webhooks/"+id)
-	return p.again(w, r, http.StatusOK, "webhook.html", shown)
+	return p.again(w, r, http.StatusOK, "webhook.html", "/webhooks/"+id, shown)
 }
 
-// again renders a page as the answer to a form.
-func (p *Pages) again(w http.ResponseWriter, r *http.Request, status int, file string, shown any) error {
+// again renders a page as the answer to a form. at is where the page stands: there a script follows what changes.
+func (p *Pages) again(w http.ResponseWriter, r *http.Request, status int, file, at string, shown any) error {
 	f, err := p.frame(r.Context(), r)
 	if err != nil {
 		return err
 	}
+	f.At = at
 	return p.render(w, r, status, file, view{f, shown})
 }
 
@@ -221,7 +221,7 @@ func (p *Pages) changeWebhook(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		f.Error, f.Param, shown.Form, shown.Dialog = e.Message, e.field(), f, "edit"
-		return p.again(w, r, e.Status, "webhook.html", shown)
+		return p.again(w, r, e.Status, "webhook.html", endpointPath(r)+"?dialog=edit", shown)
 	}
 	if err != nil {
 		return err
@@ -253,7 +253,7 @@ func (p *Pages) deleteWebhook(w http.ResponseWriter, r *http.Request) error {
 	}
 	if strings.TrimSpace(r.PostFormValue("confirm")) != shown.Name {
 		shown.Dialog, shown.WrongName = "delete", true
-		return p.again(w, r, http.StatusBadRequest, "webhook.html", shown)
+		return p.again(w, r, http.StatusBadRequest, "webhook.html", endpointPath(r)+"?dialog=delete", shown)
 	}
 	if _, err := p.call(r, http.MethodDelete, endpointAPI(r), nil); err != nil {
 		return err
@@ -287,7 +287,7 @@ func (p *Pages) testFire(w http.ResponseWriter, r *http.Request) error {
 	if inPlace(r) {
 		return p.part(w, r, http.StatusOK, "webhook.html", "test", shown)
 	}
-	return p.again(w, r, http.StatusOK, "test.html", shown)
+	return p.again(w, r, http.StatusOK, "test.html", "", shown)
 }
 
 func testOf(body []byte, typ string) testView {

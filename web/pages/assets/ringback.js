@@ -3,6 +3,7 @@
 (() => {
   const $ = (selector, root = document) => root.querySelector(selector);
   const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+  if (document.body.dataset.at) history.replaceState(null, "", document.body.dataset.at); // a form's answer
   const skew = Date.now() - Number(document.body.dataset.now || Date.now()); // of this browser's clock
 
   // Times: the server writes UTC; here they are local, or how long ago.
