@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -381,4 +382,37 @@ func TestLivePageOutlivesTheServer(t *testing.T) {
 	b.until("it is live again", `document.querySelector("#connection").textContent === "Live"`)
 	s.call(http.StatusAccepted, "POST", "/v1/generate", `{"model":"sim-small","input":"Hello.","metadata":{"name":"After the restart"}}`)
 	b.shows("After the restart")
+}
+
+// TestFailedLinesInTheBrowser shows failed lines by their cause, and retries them into a batch of their own.
+func TestFailedLinesInTheBrowser(t *testing.T) {
+	t.Parallel()
+	var mended atomic.Bool
+	up := startUpstream(t, func(body string) reply {
+		if strings.Contains(prompt(body), "7 and") && !mended.Load() {
+			return reply{status: http.StatusBadRequest, body: `{"error":{"message":"max_tokens must be at least 1","type":"invalid_request_error","code":"invalid_value"}}`}
+		}
+		return reply{body: completion("#### 42")}
+	})
+	s := startServer(t, up.provider(""))
+	file := s.input(mustRead(t, requests(t, 40)))
+	batch := s.call(http.StatusOK, "POST", "/v1/batches", fmt.Sprintf(`{"input_file_id":"%s","endpoint":"/v1/chat/completions","completion_window":"24h","metadata":{"name":"Forty"}}`, file)).get("id").String()
+	b := startBrowser(t)
+	b.seen(looks[0])
+	b.open(s.url + "/jobs/" + batch)
+	b.shows("Failed lines by cause")
+	b.shows("400 invalid_value")
+	b.shows("max_tokens must be at least 1")
+	b.shows("line-0007 and 3 more")
+	b.shows("Correct these lines, then send them as a new job")
+	b.shoot("failed-lines")
+	b.types("[name=custom_id]", "line-0017")
+	b.do(chromedp.KeyEvent("\r"))
+	b.shows("lines with this custom_id")
+	b.until("one line is left", `document.querySelectorAll("details.line").length === 1`)
+	mended.Store(true)
+	b.click("button", "Retry 4 failed")
+	b.shows("Retry of")
+	b.shows("40 of 40 lines")
+	require.Empty(t, b.heard())
 }

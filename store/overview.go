@@ -180,7 +180,7 @@ func (s *Store) Outcomes(ctx context.Context, q jobs.OutcomeQuery) (found []jobs
 		db = db.Where("NOT ok")
 	}
 	if q.CustomID != "" {
-		db = db.Where(sqlOf(s.reads).holds, []byte(`"custom_id":`+string(plainText(q.CustomID))+`,`))
+		db = db.Where(sqlOf(s.reads).holds, `"custom_id":`+plainText(q.CustomID)+`,`)
 	}
 	err = db.Order("line").Limit(q.Limit + 1).Find(&found).Error
 	if len(found) > q.Limit {
@@ -190,10 +190,10 @@ func (s *Store) Outcomes(ctx context.Context, q jobs.OutcomeQuery) (found []jobs
 }
 
 // plainText writes a text as JSON, as most clients do.
-func plainText(text string) []byte {
+func plainText(text string) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	_ = e.Encode(text) // a text always encodes
-	return bytes.TrimSpace(b.Bytes())
+	return strings.TrimSpace(b.String())
 }

@@ -11,6 +11,7 @@ import (
 // frame is what stands around every page.
 type frame struct {
 	Nav     []navItem
+	Still   bool   // nothing on it changes
 	At      string // where the page stands, if the address that made it is another
 	Theme   string // system, light or dark
 	Project string

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -25,7 +26,8 @@ type jobPage struct {
 	Took          string
 	Bar           *bar
 	Stats         []stat
-	Reason        string // why it failed
+	Reason        string     // why it failed
+	Problems      *checkView // with a batch's input
 
 	Charts      []titledChart
 	Failures    *failures
@@ -60,6 +62,7 @@ type stat struct {
 	Tone               string
 	Wide               bool
 	Until              jobs.Time
+	Then               string // what comes at that time
 }
 
 type fact struct {
@@ -144,6 +147,7 @@ func (p *Pages) describe(s *jobs.Snapshot) *jobPage {
 	}
 	shown.Stats = p.stats(s)
 	shown.Reason = reasonOf(j)
+	shown.Problems = problemsOf(j)
 	shown.Usage = usageOf(j)
 	shown.Details = p.details(j)
 	gjson.ParseBytes(j.Metadata).ForEach(func(name, value gjson.Result) bool {
@@ -226,14 +230,14 @@ func (p *Pages) stats(s *jobs.Snapshot) (all []stat) {
 // blockedStat says what the job waits for, and what to do about it.
 func blockedStat(s *jobs.Snapshot) stat {
 	reason, until, position := s.Waits()
-	b := stat{Name: "Blocked by", Value: "Nothing", Wide: true, Until: until}
+	b := stat{Name: "Blocked by", Value: "Nothing", Wide: true, Until: until, Then: "next look"}
 	switch reason {
 	case jobs.BlockedByRateLimit:
 		b.Value, b.Tone, b.Small = "Rate limit", "wait", "the provider’s or the configured one; it goes on by itself"
 	case jobs.BlockedByProvider:
 		b.Value, b.Tone, b.Small = "Provider down", "bad", "several calls in a row found nobody. It is tried again by itself; start the provider, or cancel and keep what is done"
 	case jobs.BlockedByWindow:
-		b.Value, b.Small = "Its time", "run_at has not come"
+		b.Value, b.Small, b.Then = "Its time", "run_at has not come", "begins"
 	case jobs.BlockedByRetry:
 		b.Value, b.Tone, b.Small = "A retry", "wait", "its last call failed for a passing reason, and is made again"
 	case jobs.BlockedByQueue:
@@ -307,6 +311,16 @@ func reasonOf(j *jobs.Job) string {
 		text += " And " + plural(int64(more), "more problem", "more problems") + "."
 	}
 	return text
+}
+
+// problemsOf are what was wrong with a batch's input, by line.
+func problemsOf(j *jobs.Job) *checkView {
+	var found []jobs.LineError
+	if j.Kind != jobs.KindBatch || j.Status != jobs.Failed || json.Unmarshal(j.Errors, &found) != nil || len(found) == 0 {
+		return nil
+	}
+	v := viewOf(jobs.InputCheck{Problems: found, Done: true})
+	return &v
 }
 
 func usageOf(j *jobs.Job) (facts []fact) {

@@ -42,6 +42,7 @@ type runningRow struct {
 	ETA     jobs.Time
 	Blocked badge
 	Until   jobs.Time
+	Then    string // what comes at that time
 }
 
 type endedRow struct {
@@ -100,6 +101,7 @@ func (p *Pages) addRunning(ctx context.Context, project string, to *overviewPage
 			row := runningRow{jobRow: rowOf(s), ETA: s.ETA(), Speed: rateOf(&s.Job)}
 			b := blockedStat(s)
 			row.Blocked, row.Until = badge{orElse(b.Tone, "off"), map[string]string{"bad": "s-bad", "wait": "clock"}[b.Tone], b.Value}, b.Until
+			row.Then = b.Then
 			if row.Blocked.Icon == "" {
 				row.Blocked.Icon = "s-todo"
 			}

@@ -142,6 +142,7 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, status int, message
 		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
 		defer cancel()
 		f, _ := p.frame(ctx, r) // its counts may be what failed
+		f.Still = true
 		err = p.render(w, r, status, "failure.html", view{f, shown})
 	}
 	if err != nil {

@@ -185,7 +185,7 @@
   }
   let stream, lost = 0, last = Date.now(), first = true;
   function connect() {
-    if (!$("[data-live]") || !window.EventSource) return connection("off", "Not live");
+    if ("still" in document.body.dataset || !$("[data-live]") || !window.EventSource) return connection("off", "Not live");
     stream = new EventSource(location.href);
     stream.onopen = () => { lost = 0; last = Date.now(); connection("", "Live"); };
     stream.onmessage = (e) => { last = Date.now(); connection("", "Live"); take(JSON.parse(e.data)); };
