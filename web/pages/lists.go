@@ -182,7 +182,8 @@ type providerRow struct {
 	Models        []string
 	State         badge
 	Note          string
-	Slots         string
+	InFlight      string
+	Slots         int
 	P50, P95      string
 	Errors        string
 	Calls         int64
@@ -254,9 +255,9 @@ func (p *Pages) providerRow(one Provider, t *traffic) providerRow {
 	if t == nil {
 		t = &traffic{}
 	}
-	row := providerRow{Name: one.Name, BaseURL: one.BaseURL, Models: one.Models, P50: "–", P95: "–", Errors: "–", Slots: grouped(one.Slots), Calls: t.ok + t.failed + t.limited}
+	row := providerRow{Name: one.Name, BaseURL: one.BaseURL, Models: one.Models, P50: "–", P95: "–", Errors: "–", InFlight: "–", Slots: one.Slots, Calls: t.ok + t.failed + t.limited}
 	if one.Works {
-		row.Slots = grouped(one.Calls) + " / " + grouped(one.Slots)
+		row.InFlight = grouped(one.Calls)
 	}
 	if p50, ok := t.spread.Quantile(0.5); ok {
 		p95, _ := t.spread.Quantile(0.95)
