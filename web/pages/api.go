@@ -43,6 +43,9 @@ func (p *Pages) stream(r *http.Request, method, path, kind string, body io.Reade
 	if kind != "" {
 		out.Header.Set("Content-Type", kind)
 	}
+	if key := r.PostForm.Get("key"); key != "" { // a form that is sent twice creates once
+		out.Header.Set("Idempotency-Key", key)
+	}
 	a := &answer{header: http.Header{}, status: http.StatusOK}
 	p.API.ServeHTTP(a, out)
 	if a.status >= http.StatusMultipleChoices {

@@ -265,7 +265,7 @@ func (m members) MarshalJSON() ([]byte, error) {
 	return []byte(b.String()), nil
 }
 
-// submit creates the job. A second press creates no second one: the form carries a key of its own.
+// submit creates the job. A second press creates no second one: the form carries an Idempotency-Key of its own.
 func (p *Pages) submit(w http.ResponseWriter, r *http.Request) error {
 	to := readComposer(r)
 	address, body := to.request()

@@ -19,6 +19,7 @@ type overviewPage struct {
 	None      bool // no job was ever submitted
 	Tiles     []tile
 	Providers []providerRow
+	Calls     chart // to all providers, by the minute
 	Ended     []endedRow
 	PublicURL string
 }
@@ -176,7 +177,18 @@ func arrived(d *callbacks.Delivery, attempts []callbacks.Attempt) string {
 }
 
 func (p *Pages) addProviders(ctx context.Context, project string, to *overviewPage) (err error) {
-	to.Providers, err = p.providerRows(ctx, project)
+	if to.Providers, err = p.providerRows(ctx, project); err != nil {
+		return err
+	}
+	all, err := p.trafficOf(ctx, project)
+	whole := &traffic{byMinute: map[jobs.Time][2]int64{}}
+	for _, t := range all {
+		for at, n := range t.byMinute {
+			sum := whole.byMinute[at]
+			whole.byMinute[at] = [2]int64{sum[0] + n[0], sum[1] + n[1]}
+		}
+	}
+	to.Calls = p.callsChart("all providers", whole)
 	return err
 }
 
