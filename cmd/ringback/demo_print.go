@@ -110,11 +110,12 @@ func (j *journey) printNext() {
 	url := j.client.server
 	j.out.printf(`
 %s
-  curl -s %s/v1/jobs
+  %s in a browser
+  go run ./cmd/ringback list --server %s
   curl -s %s/v1/batches/%s
   curl -s '%s/v1/events?limit=5'
   curl -s %s/v1/generate -H 'Content-Type: application/json' \
        -d '{"model": "sim-small", "input": "Why is the sky blue?", "webhook": "%s/mine"}'
   go run ./cmd/ringback submit batch %s/questions.jsonl --server %s --watch
-`, j.out.paint(styleBold, "What to try next"), url, url, j.batch, url, url, j.hooks, j.folder, url)
+`, j.out.paint(styleBold, "What to try next"), url, url, url, j.batch, url, url, j.hooks, j.folder, url)
 }
