@@ -259,17 +259,20 @@ func rateOf(j *jobs.Job) string {
 	if j.StartedAt == 0 || done < 2 || took < 0.1 {
 		return ""
 	}
-	return rateWords(float64(done) / took)
+	if j.Kind == jobs.KindTuning {
+		return rateWords(float64(done)/took, "steps")
+	}
+	return rateWords(float64(done)/took, "lines")
 }
 
-func rateWords(rate float64) string {
+func rateWords(rate float64, unit string) string {
 	switch {
 	case rate >= 100:
-		return grouped(int64(rate)) + " lines/s"
+		return grouped(int64(rate)) + " " + unit + "/s"
 	case rate >= 1:
-		return fmt.Sprintf("%.1f lines/s", rate)
+		return fmt.Sprintf("%.1f %s/s", rate, unit)
 	}
-	return fmt.Sprintf("%.1f lines/min", rate*60)
+	return fmt.Sprintf("%.1f %s/min", rate*60, unit)
 }
 
 func tuningStats(j *jobs.Job) (all []stat) {

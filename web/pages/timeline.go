@@ -130,9 +130,14 @@ func (p *Pages) addCallbacks(ctx context.Context, s *jobs.Snapshot, to *jobPage)
 	return nil
 }
 
+// ends are the events of jobs that end well.
+var ends = map[jobs.Kind]jobs.EventType{
+	jobs.KindBatch: jobs.BatchCompleted, jobs.KindTuning: jobs.TuningSucceeded, jobs.KindGeneration: jobs.GenerationCompleted, jobs.KindResponse: jobs.ResponseCompleted,
+}
+
 // promise adds what the job's own webhook gets at the end.
 func (p *Pages) promise(s *jobs.Snapshot, hook *jobs.Webhook, groups map[string]*callbackGroup, order *[]string) {
-	row := callbackRow{Tone: "off", Icon: "s-todo", Type: "at the end"}
+	row := callbackRow{Tone: "off", Icon: "s-todo", Type: string(ends[s.Kind]), Note: "at the end"}
 	for key, g := range groups {
 		if g.Sub != "endpoint" {
 			groups[key].Rows = append(g.Rows, row)
