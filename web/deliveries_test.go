@@ -17,7 +17,7 @@ func TestDeliveriesAreListed(t *testing.T) {
 	h := start(t)
 	require.Equal(t, []string{}, ids(t, h.get("/v1/deliveries")))
 	require.Equal(t, []any{callbacks.DeliveryQuery{DeliveryFilter: callbacks.DeliveryFilter{ProjectID: jobs.DefaultProject}, Limit: 20}}, h.callbacks.last())
-	h.callbacks.deliveries = []callbacks.DeliveryObject{{ID: "dlv_3"}, {ID: "dlv_2"}, {ID: "dlv_1"}}
+	h.callbacks.deliveries = []callbacks.DeliveryObject{owed("dlv_3"), owed("dlv_2"), owed("dlv_1")}
 	a := h.get("/v1/deliveries?limit=2")
 	require.Equal(t, []string{"dlv_3", "dlv_2"}, ids(t, a))
 	require.Equal(t, true, object(t, a.body)["has_more"])
@@ -143,7 +143,7 @@ func TestABulkRetrySaysWhatItMeans(t *testing.T) {
 func TestADeliveryIsReadRetriedAndCancelled(t *testing.T) {
 	t.Parallel()
 	h := start(t)
-	h.callbacks.deliveries = []callbacks.DeliveryObject{{ID: "dlv_1", Object: "delivery"}}
+	h.callbacks.deliveries = []callbacks.DeliveryObject{owed("dlv_1")}
 	ref := jobs.Ref{ProjectID: jobs.DefaultProject, ID: "dlv_1"}
 	for asked, ask := range map[string]func(id string) answer{
 		"get":    func(id string) answer { return h.get("/v1/deliveries/" + id) },

@@ -45,7 +45,7 @@ func TestEachErrorCodeHasItsStatus(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tc.want.Code, " ", tc.status, " ", tc.header), func(t *testing.T) {
 			t.Parallel()
-			h := start(t, func(o *Options) { o.Callbacks = &brokenSecret{err: tc.err} })
+			h := start(t, func(o *Options) { o.Callbacks = &brokenSecret{err: tc.err} }).madeUp()
 			a := h.get("/v1/webhooks/default/secret")
 			require.Equal(t, tc.status, a.status)
 			require.Equal(t, tc.want, failure(t, a))

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -33,6 +34,7 @@ type harness struct {
 	callbacks *fakeCallbacks
 	watchers  *jobs.Watchers
 	log       *lockedBuffer
+	unreal    atomic.Bool // the answers are made up
 }
 
 func start(t *testing.T, tweaks ...func(*Options)) *harness {
@@ -51,8 +53,15 @@ func start(t *testing.T, tweaks ...func(*Options)) *harness {
 	h.web = New(o)
 	h.server = httptest.NewUnstartedServer(nil)
 	h.server.Config = HTTPServer(h.web)
+	h.server.Config.Handler = checked(t, h.web, func() bool { return !h.unreal.Load() })
 	h.server.Start()
 	t.Cleanup(h.server.Close)
+	return h
+}
+
+// madeUp says that the test makes answers up that no service gives: they are not held to the document.
+func (h *harness) madeUp() *harness {
+	h.unreal.Store(true)
 	return h
 }
 

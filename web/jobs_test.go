@@ -82,7 +82,7 @@ func (w *waiting) Wait(ctx context.Context, _ jobs.Ref, _ time.Duration) (jobs.S
 	w.began <- struct{}{}
 	<-ctx.Done()
 	close(w.ended)
-	return jobs.Snapshot{Job: jobs.Job{ID: "batch_1", Kind: jobs.KindBatch}}, nil
+	return jobs.Snapshot{Job: jobs.Job{ID: "batch_1", Kind: jobs.KindBatch, Status: jobs.InProgress, Priority: jobs.PriorityNormal, ExpiresAt: 1}}, nil
 }
 
 func startWaiting(t *testing.T) (*harness, *waiting) {
@@ -135,13 +135,13 @@ func TestDeliveriesOfAJob(t *testing.T) {
 	h := start(t)
 	id := object(t, h.post("/v1/batches", batchBody).body)["id"].(string)
 	require.Equal(t, []string{}, ids(t, h.get("/v1/jobs/"+id+"/deliveries")))
-	h.callbacks.deliveries = []callbacks.DeliveryObject{{ID: "dlv_1"}, {ID: "dlv_2"}}
+	h.callbacks.deliveries = []callbacks.DeliveryObject{owed("dlv_1"), owed("dlv_2")}
 	require.Equal(t, []string{"dlv_1", "dlv_2"}, ids(t, h.get("/v1/jobs/"+id+"/deliveries")))
 }
 
 func TestEventsAreTheirFrozenBytes(t *testing.T) {
 	t.Parallel()
-	h := start(t)
+	h := start(t).madeUp()
 	first, second := `{"id":"evt_1", "n": 12345678901234567890, "s":"<é\u00e9>" }`, `{ "id" : "evt_2" }`
 	h.records.events = []jobs.Event{{ID: "evt_1", Body: []byte(first)}, {ID: "evt_2", Body: []byte(second)}}
 	require.Equal(t, `{"object":"list","data":[`+first+`,`+second+`],"first_id":"evt_1","last_id":"evt_2","has_more":false}`, h.get("/v1/events").body)

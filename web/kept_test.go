@@ -42,7 +42,7 @@ func TestWhatIsKeptNoLongerIsSaidToBe(t *testing.T) {
 	require.Contains(t, a.body, `"status":"completed"`)
 
 	const response = "resp_1"
-	h.records.jobs = append(h.records.jobs, jobs.Job{ProjectID: jobs.DefaultProject, ID: response, Kind: jobs.KindResponse})
+	h.records.jobs = append(h.records.jobs, jobs.Job{ProjectID: jobs.DefaultProject, ID: response, Kind: jobs.KindResponse, Priority: jobs.PriorityNormal})
 	gone()
 	check("/v1/responses/" + response)
 	check("/v1/responses/" + response + "/input_items")

@@ -17,7 +17,7 @@ func TestPublicKeysAreReadWithoutAKey(t *testing.T) {
 	} {
 		a := h.get(path)
 		require.Equal(t, http.StatusOK, a.status, path)
-		require.JSONEq(t, `{"keys":[{"kty":"OKP","kid":"`+kid+`"}]}`, a.body)
+		require.JSONEq(t, `{"keys":[{"kty":"OKP","crv":"Ed25519","x":"eA","use":"sig","alg":"EdDSA","kid":"`+kid+`"}]}`, a.body)
 		require.Equal(t, "application/json", a.header.Get("Content-Type"))
 		require.Equal(t, "public, max-age=300", a.header.Get("Cache-Control"))
 	}

@@ -59,7 +59,10 @@ func TestRequestsAreCountedByRouteAndNeverByPath(t *testing.T) {
 
 func TestMetricsAskForAKeyLikeTheAPI(t *testing.T) {
 	t.Parallel()
-	numbers := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("up 1\n")) })
+	numbers := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		_, _ = w.Write([]byte("up 1\n"))
+	})
 	with := start(t, func(o *Options) { o.Metrics, o.Keys = numbers, []string{"rb-one"} })
 	require.Equal(t, http.StatusUnauthorized, with.get("/metrics").status)
 	require.Equal(t, "up 1\n", with.get("/metrics", "Authorization", "Bearer rb-one").body)

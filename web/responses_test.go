@@ -19,7 +19,7 @@ import (
 
 // Response is what responses have beside their rows.
 func (m *memory) Response(_ context.Context, ref jobs.Ref) (jobs.Response, error) {
-	return jobs.Response{ProjectID: ref.ProjectID, JobID: ref.ID, Items: []byte(`[{"id":"msg_1"},{"id":"msg_2"},{"id":"msg_3"}]`)}, nil
+	return jobs.Response{ProjectID: ref.ProjectID, JobID: ref.ID, Items: []byte(`[{"id":"msg_1","type":"message"},{"id":"msg_2","type":"message"},{"id":"msg_3","type":"message"}]`)}, nil
 }
 
 // responder is a ResponseService whose responses say what the test tells them to; all else is jobs.Service.
@@ -55,7 +55,7 @@ type responseFacts struct {
 
 func (f *responseFacts) Job(ctx context.Context, ref jobs.Ref) (jobs.Snapshot, error) {
 	s, err := f.memory.Job(ctx, ref)
-	s.Response = &jobs.Response{Settings: []byte(`{"temperature":0}`), Streaming: f.r.streamed}
+	s.Response = &jobs.Response{Settings: []byte(`{"temperature":0,"metadata":null}`), Streaming: f.r.streamed}
 	return s, err
 }
 
@@ -63,7 +63,7 @@ func (r *responder) CreateResponse(_ context.Context, n jobs.NewResponse) (jobs.
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	j := jobs.Job{ProjectID: n.ProjectID, ID: "resp_" + strconv.Itoa(len(r.created)+1), Kind: jobs.KindResponse, Status: jobs.Queued}
-	s := jobs.Snapshot{Job: j, Response: &jobs.Response{Settings: []byte(`{"temperature":0}`)}}
+	s := jobs.Snapshot{Job: j, Response: &jobs.Response{Settings: []byte(`{"temperature":0,"metadata":null}`)}}
 	if n.Idempotency != nil {
 		if kept, used := r.keys[n.Idempotency.Key]; used {
 			return jobs.Snapshot{}, &jobs.Replay{Answer: kept}
@@ -194,9 +194,9 @@ func TestResponseInputItems(t *testing.T) {
 	h.post("/v1/responses", askResponse+"}")
 	const path = "/v1/responses/resp_1/input_items"
 	for query, want := range map[string]string{
-		"":                   `{"object":"list","data":[{"id":"msg_3"},{"id":"msg_2"},{"id":"msg_1"}],"first_id":"msg_3","last_id":"msg_1","has_more":false}`,
-		"?order=asc&limit=1": `{"object":"list","data":[{"id":"msg_1"}],"first_id":"msg_1","last_id":"msg_1","has_more":true}`,
-		"?after=msg_3":       `{"object":"list","data":[{"id":"msg_2"},{"id":"msg_1"}],"first_id":"msg_2","last_id":"msg_1","has_more":false}`,
+		"":                   `{"object":"list","data":[{"id":"msg_3","type":"message"},{"id":"msg_2","type":"message"},{"id":"msg_1","type":"message"}],"first_id":"msg_3","last_id":"msg_1","has_more":false}`,
+		"?order=asc&limit=1": `{"object":"list","data":[{"id":"msg_1","type":"message"}],"first_id":"msg_1","last_id":"msg_1","has_more":true}`,
+		"?after=msg_3":       `{"object":"list","data":[{"id":"msg_2","type":"message"},{"id":"msg_1","type":"message"}],"first_id":"msg_2","last_id":"msg_1","has_more":false}`,
 		"?after=msg_1":       `{"object":"list","data":[],"first_id":null,"last_id":null,"has_more":false}`,
 	} {
 		require.Equal(t, want, h.get(path+query).body, query)

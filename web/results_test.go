@@ -25,7 +25,7 @@ func (m *memory) Results(_ context.Context, q jobs.ResultQuery) (lines [][]byte,
 	for _, j := range m.jobs {
 		for n := q.After + q.Skip; j.ID == q.Job.ID && n < j.Completed && len(lines) < 3; n++ {
 			last = n + 1
-			lines = append(lines, fmt.Appendf(nil, `{"n":%d}`, last))
+			lines = append(lines, fmt.Appendf(nil, outcomeLine, last))
 		}
 	}
 	return lines, last, m.fail
@@ -46,10 +46,13 @@ func withBatch(t *testing.T, tweaks ...func(*Options)) (*harness, string) {
 	return h, "/v1/batches/" + object(t, h.post("/v1/batches", batchBody).body)["id"].(string) + "/results"
 }
 
+// outcomeLine is a line with a number.
+const outcomeLine = `{"id":"batch_req_1","custom_id":"%d","response":null,"error":{"code":"timeout","message":"m"}}`
+
 func numberedLines(from, to int) string {
 	var b strings.Builder
 	for n := from; n <= to; n++ {
-		fmt.Fprintf(&b, "{\"n\":%d}\n", n)
+		fmt.Fprintf(&b, outcomeLine+"\n", n)
 	}
 	return b.String()
 }

@@ -104,6 +104,8 @@ func (s *Server) route(o Options) {
 		{http.MethodPost, "/v1/webhooks/default/secret/rotate", w.rotateSecret},
 		{http.MethodGet, jwksPath, k.ofDefault},
 		{http.MethodGet, projectJWKSPath, k.ofProject},
+
+		{http.MethodGet, documentPath, apiDocument()},
 	} {
 		if o.ProbesOnly && strings.HasPrefix(r.path, "/v1/") {
 			continue

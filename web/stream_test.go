@@ -109,7 +109,7 @@ func numbered(from, to int) (ids []string) {
 // startStream is a server whose streams look often.
 func startStream(t *testing.T, tweaks ...func(*pace)) *harness {
 	t.Helper()
-	h := start(t)
+	h := start(t).madeUp()
 	h.web.pace.poll = 2 * time.Millisecond
 	for _, tweak := range tweaks {
 		tweak(&h.web.pace)
@@ -359,7 +359,7 @@ func TestAStreamNeedsNoConnection(t *testing.T) {
 
 func TestAnEventIsItsFrozenBytes(t *testing.T) {
 	t.Parallel()
-	h := start(t)
+	h := start(t).madeUp()
 	body := `{"id":"evt_1", "n": 12345678901234567890, "s":"<é\u00e9>" }`
 	h.records.events = []jobs.Event{{Position: 1, ID: "evt_1", Body: []byte(body)}}
 	require.Equal(t, body, h.get("/v1/events/evt_1").body)
