@@ -20,6 +20,8 @@ type client struct {
 	http *http.Client
 	url  string
 	key  string // sent as bearer token, if any
+
+	checked *tally // what was held to the API's document; nil for a server that is not Ringback
 }
 
 // answer is what came back, whole.
@@ -50,7 +52,11 @@ func (c *client) do(method, path string, body io.Reader, headers ...string) (ans
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
-	return answer{response.StatusCode, response.Header, text}, err
+	a := answer{response.StatusCode, response.Header, text}
+	if err == nil {
+		err = c.checked.checkAnswer(request, a)
+	}
+	return a, err
 }
 
 // call sends JSON and wants this status.

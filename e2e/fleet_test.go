@@ -125,7 +125,7 @@ func named(name string, settings []string) []string {
 // begin starts all members, the first one before the others: it migrates the database.
 func (f *fleet) begin() {
 	f.t.Helper()
-	f.client = &client{t: f.t, http: f.apis[0].http, url: "http://" + f.apis[0].address()}
+	f.client = &client{t: f.t, http: f.apis[0].http, url: "http://" + f.apis[0].address(), checked: &tally{}}
 	if len(f.apis) > 1 {
 		f.front = httptest.NewServer(http.HandlerFunc(f.pass))
 		f.t.Cleanup(f.front.Close)

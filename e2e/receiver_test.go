@@ -47,6 +47,7 @@ type receiver struct {
 	respond  func(w http.ResponseWriter, c callback) // nil: by handle; set by answers
 	got      []callback
 	statuses []int
+	checked  tally
 }
 
 func startReceiver(t *testing.T, statuses ...int) *receiver {
@@ -67,6 +68,9 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		return // cut off: not a callback that arrived
 	}
 	c := callback{request.Method, request.URL.RawQuery, request.Header.Clone(), body}
+	if err := r.checked.checkCallback(c); err != nil {
+		r.t.Error(err)
+	}
 	status := r.record(c)
 	if respond := r.answering(); respond != nil {
 		respond(w, c)

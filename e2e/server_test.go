@@ -54,7 +54,7 @@ func newServer(t *testing.T, name string, set ...string) *server {
 	t.Helper()
 	home := t.TempDir()
 	s := &server{t: t, name: name, dir: filepath.Join(home, "data"), logPath: filepath.Join(home, "serve.log"), settings: set}
-	s.client = &client{t: t, http: &http.Client{Timeout: 2 * patience, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	s.client = &client{t: t, http: &http.Client{Timeout: 2 * patience, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}, checked: &tally{}}
 	t.Cleanup(s.clean)
 	return s
 }

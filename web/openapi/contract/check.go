@@ -133,8 +133,8 @@ func (c *Contract) frames(at string, body []byte) error {
 	return nil
 }
 
-// place is the value at a JSON pointer into the document.
-func (c *Contract) place(at string) any {
+// place is the object at a JSON pointer into the document; nil where there is none.
+func (c *Contract) place(at string) map[string]any {
 	v, _ := c.follow(map[string]any{"$ref": at}, at)
 	return v
 }

@@ -117,7 +117,7 @@ func (o *operation) fit(segments []string) (literals int, fits bool) {
 	}
 	for i, want := range o.segments {
 		switch {
-		case isParameter(want) && (segments[i] != "" || i > 0 && o.segments[i-1] == "models"):
+		case isParameter(want):
 		case want == segments[i]:
 			literals++
 		default:

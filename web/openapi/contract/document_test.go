@@ -93,7 +93,7 @@ func TestTheDocumentNamesEachEventType(t *testing.T) {
 	c := load(t)
 	require.ElementsMatch(t, append(callbacks.EventTypes(), string(callbacks.EventTest)), c.EventTypes())
 	var listed []string
-	for _, typ := range object(c.place("#/components/schemas/EventType"))["enum"].([]any) {
+	for _, typ := range c.place("#/components/schemas/EventType")["enum"].([]any) {
 		listed = append(listed, typ.(string))
 	}
 	require.Equal(t, callbacks.EventTypes(), listed)
