@@ -11,8 +11,9 @@ import (
 	"github.com/ringback/ringback/jobs"
 )
 
-// openRoutes are the routes that ask for no key: the probes, and the public keys that receivers verify with.
-var openRoutes = []string{livePath, readyPath, jwksPath, projectJWKSPath, documentPath}
+// openRoutes are the routes that ask for no key: the probes, the public keys that receivers verify with, and the
+// API's document.
+var openRoutes = []string{livePath, readyPath, jwksPath, projectJWKSPath, documentPath, docsPath, scriptPath}
 
 // authenticate asks for one of the keys on every route but the open ones. Keys are compared as digests in constant time,
 // and no answer repeats one.

@@ -14,11 +14,11 @@ func TestEveryRouteButTheOpenOnesAsksForAKey(t *testing.T) {
 	h := start(t, func(o *Options) { o.Keys = []string{"rb-one", "rb-two"} })
 	for _, r := range h.web.engine.Routes() {
 		a := h.do(r.Method, strings.ReplaceAll(r.Path, ":id", "some"), "")
-		if slices.Contains([]string{"/healthz", "/readyz", "/.well-known/jwks.json", documentPath}, r.Path) {
+		if slices.Contains([]string{"/healthz", "/readyz", "/.well-known/jwks.json", documentPath, docsPath}, r.Path) {
 			require.Equal(t, http.StatusOK, a.status, r.Path)
 			continue
 		}
-		if r.Path == "/v1/projects/:id/jwks.json" {
+		if r.Path == "/v1/projects/:id/jwks.json" || r.Path == scriptPath {
 			require.Equal(t, http.StatusNotFound, a.status, r.Path)
 			continue
 		}

@@ -105,7 +105,9 @@ func (s *Server) route(o Options) {
 		{http.MethodGet, jwksPath, k.ofDefault},
 		{http.MethodGet, projectJWKSPath, k.ofProject},
 
-		{http.MethodGet, documentPath, apiDocument()},
+		{http.MethodGet, documentPath, apiDocument},
+		{http.MethodGet, docsPath, docs},
+		{http.MethodGet, scriptPath, docsScript()},
 	} {
 		if o.ProbesOnly && strings.HasPrefix(r.path, "/v1/") {
 			continue

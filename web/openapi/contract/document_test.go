@@ -32,6 +32,10 @@ func TestExamplesFollowTheirSchemas(t *testing.T) {
 		for _, example := range examples {
 			require.NoError(t, c.schemas.validate(at, example), at)
 		}
+		named, _ := v["examples"].(map[string]any)
+		for _, example := range named {
+			require.NoError(t, c.schemas.validate(at+"/schema", object(example)["value"]), at)
+		}
 		example, there := v["example"]
 		if there && v["schema"] != nil {
 			require.NoError(t, c.schemas.validate(at+"/schema", example), at)
