@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ringback/ringback/jobs"
 )
@@ -51,13 +52,16 @@ func (s *Service) sample(e *Endpoint, typ jobs.EventType) jobs.Event {
 	now := s.now()
 	family, _, _ := strings.Cut(string(typ), ".")
 	f := jobs.Fact{ProjectID: e.ProjectID, Type: typ, Sequence: 1, Scope: jobs.ScopeKey, At: now, Test: true}
-	job := jobs.Job{ProjectID: e.ProjectID, Model: "test", Status: statusAt(typ), Total: 1, CreatedAt: now, ChangedAt: now}
+	job := jobs.Job{
+		ProjectID: e.ProjectID, Model: "test", Status: statusAt(typ), Priority: jobs.PriorityNormal, Total: 1, CreatedAt: now, ChangedAt: now,
+	}
 	if job.Status.Terminal() {
 		job.EndedAt = now
 	}
 	switch family {
 	case "batch":
 		job.Kind, job.ID, job.Path, job.CompletionWindow = jobs.KindBatch, "batch_test", "/v1/chat/completions", "24h"
+		job.ExpiresAt = now.Add(24 * time.Hour)
 	case "generation":
 		job.Kind, job.ID = jobs.KindGeneration, "gen_test"
 	case "response":
@@ -76,7 +80,7 @@ func (s *Service) sample(e *Endpoint, typ jobs.EventType) jobs.Event {
 		f.SubjectID, f.Object = e.ID, e.Object("")
 	}
 	if job.Kind != "" {
-		f.SubjectID, f.JobID, f.Model, f.Object = job.ID, job.ID, job.Model, (&jobs.Snapshot{Job: job}).Object()
+		return jobs.SampleEvent(&jobs.Snapshot{Job: job}, typ, now)
 	}
 	return f.Event()
 }

@@ -3,6 +3,7 @@ package callbacks
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,6 +59,8 @@ func TestTestFireOfEachType(t *testing.T) {
 				ID, Type string
 				Test     bool
 				Sequence int
+				Status   string
+				Output   *string `json:"model_output"`
 				Data     struct {
 					ID     string
 					Object struct{ Status *string }
@@ -68,6 +71,10 @@ func TestTestFireOfEachType(t *testing.T) {
 			require.Equal(t, string(want), body.Type)
 			require.Equal(t, body.ID, m.Header.Get("webhook-id"))
 			require.NotEmpty(t, body.Data.ID)
+			if strings.HasPrefix(string(want), "generation.") {
+				require.NotNil(t, body.Output, "as the real ones have")
+				require.NotEmpty(t, body.Status)
+			}
 			if s := body.Data.Object.Status; s != nil {
 				require.Contains(t, []string{
 					"validating", "in_progress", "completed", "failed", "expired", "cancelled", "processed", "uploaded",

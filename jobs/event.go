@@ -27,6 +27,14 @@ func JobEvent(s *Snapshot, typ EventType, now Time, limits EventLimits) Event {
 	return s.event(typ, now, limits)
 }
 
+// SampleEvent is what a receiver would get of such a job, marked as a test. It is about nothing that exists.
+func SampleEvent(s *Snapshot, typ EventType, now Time) Event {
+	s.Sequence = 1
+	f := s.fact(typ, now)
+	f.Test = true
+	return f.freeze(s.fields(now))
+}
+
 // Begun is the event of a job that a claim has just taken from queued to in_progress; false where the claim fires none.
 // The claiming statement has counted the event already, so that the row needs no second write: it must add one to the
 // sequence of a row that it takes from queued, and give the row as it then stands.
