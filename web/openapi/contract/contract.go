@@ -155,3 +155,9 @@ var (
 
 func escape(name string) string   { return escaper.Replace(name) }
 func unescape(name string) string { return unescaper.Replace(name) }
+
+// EventMeaning is what the document says of an event type.
+func (c *Contract) EventMeaning(typ string) string {
+	text, _ := object(object(object(c.root["webhooks"])[typ])["post"])["description"].(string)
+	return text
+}
