@@ -30,7 +30,7 @@ beside:
 
 # What the tests need beside Go and a C compiler. As root on Debian it is installed; elsewhere this stops and names it.
 needs:
-	@scripts/needs redis-server:redis-server 'initdb|/usr/lib/postgresql/*/bin/initdb:postgresql' python3:python3 node:nodejs 'chromium|chromium-browser|google-chrome|google-chrome-stable:chromium'
+	@scripts/needs redis-server:redis-server 'initdb|/usr/lib/postgresql/*/bin/initdb:postgresql' python3:python3 node:nodejs curl:curl 'chromium|chromium-browser|google-chrome|google-chrome-stable:chromium'
 
 clock: # what other tests beside it would disturb
 	@scripts/unraced
