@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ringback/ringback/jobs"
 	"github.com/ringback/ringback/web/openapi/contract"
 )
 
@@ -45,9 +46,8 @@ func checked(t *testing.T, h http.Handler, real func() bool) http.Handler {
 
 func judge(c *contract.Contract, r *http.Request, sent *copied, got *overheard, cut bool) error {
 	body := got.body.text.Bytes()
-	nobody := r.Context().Err() != nil // got the answer
 	torn := strings.HasPrefix(got.Header().Get("Content-Type"), "application/json") && (cut || got.body.long)
-	if nobody || torn {
+	if clientLeft(r) || torn {
 		return nil
 	}
 	if err := c.Answer(r, got.status, got.Header(), body); err != nil {
@@ -58,6 +58,8 @@ func judge(c *contract.Contract, r *http.Request, sent *copied, got *overheard, 
 	}
 	return c.Request(r, sent.text.Bytes())
 }
+
+func clientLeft(r *http.Request) bool { return r.Context().Err() != nil }
 
 // copied is the beginning of what passed.
 type copied struct {
@@ -166,4 +168,15 @@ func TestAWrongAnswerIsNoticed(t *testing.T) {
 			require.ErrorContains(t, err, tt.want)
 		})
 	}
+}
+
+// Each code of the table of errors stands in the document, under its status.
+func TestTheDocumentNamesEachError(t *testing.T) {
+	t.Parallel()
+	c, err := document()
+	require.NoError(t, err)
+	for code, sh := range shapes {
+		require.True(t, c.Tells(sh.status, encodeError(jobs.Errorf(code, "", "m"), sh)), "%d %s", sh.status, code)
+	}
+	require.False(t, c.Tells(http.StatusBadRequest, encodeError(jobs.Errorf("made_up", "", "m"), shape{typ: typeRequest})))
 }

@@ -202,3 +202,19 @@ func (c *Contract) Event(typ string, body []byte) error {
 	}
 	return c.json(at, body, "")
 }
+
+// Tells says whether the document names an answer of this status with this body for any route at all.
+func (c *Contract) Tells(status int, body []byte) bool {
+	for i := range c.operations {
+		described, at, err := c.response(&c.operations[i], status)
+		if err == nil && c.content(described, at, c.operations[i].Method, "application/json", body) == nil {
+			return true
+		}
+	}
+	for _, name := range []string{"NoRoute", "NoMethod"} {
+		if c.json("#/components/schemas/"+name, body, "") == nil {
+			return true
+		}
+	}
+	return false
+}
