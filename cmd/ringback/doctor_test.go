@@ -83,11 +83,11 @@ func migrated(t *testing.T, set ...string) string {
 func TestDoctorOfSQLite(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	require.Contains(t, migrated(t, "data_dir="+dir), "from version 0 to 8")
-	require.Contains(t, migrated(t, "data_dir="+dir), "up to date: version 8")
+	require.Contains(t, migrated(t, "data_dir="+dir), "from version 0 to 9")
+	require.Contains(t, migrated(t, "data_dir="+dir), "up to date: version 9")
 	findings, code := doctors(t, "data_dir="+dir)
 	require.Zero(t, code)
-	require.Contains(t, about(findings, "database", fine), "version 8")
+	require.Contains(t, about(findings, "database", fine), "version 9")
 
 	require.NoError(t, os.Chmod(filepath.Join(dir, store.KeyFile), 0o644))
 	findings, code = doctors(t, "data_dir="+dir)
@@ -158,7 +158,7 @@ func TestDoctorOfAFleet(t *testing.T) {
 	findings, code := doctors(t, set...)
 	require.Zero(t, code)
 	require.Contains(t, about(findings, "database", fine), "nothing in it yet")
-	require.Contains(t, migrated(t, set...), "from version 0 to 2")
+	require.Contains(t, migrated(t, set...), "from version 0 to 3")
 	findings, code = doctors(t, set...)
 	require.Zero(t, code)
 	require.Contains(t, about(findings, "database", warn), "synchronous_commit = off")

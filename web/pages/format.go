@@ -15,7 +15,7 @@ import (
 // functions are what templates can call beside the language's own.
 func (p *Pages) functions() template.FuncMap {
 	return template.FuncMap{
-		"key":   func() string { return jobs.NewID("form_") },
+		"key":       func() string { return jobs.NewID("form_") },
 		"asset":     p.assets.url,
 		"icon":      p.icon,
 		"num":       grouped[int64],
