@@ -200,10 +200,9 @@ func (s sample) javascript() string {
 
 // propertyName writes a member's name, quoted where it must be.
 func propertyName(name string) string {
-	for _, c := range name {
-		if !(c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z') {
-			return quoted(name) + ": "
-		}
+	odd := func(c rune) bool { return c != '_' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') }
+	if strings.ContainsFunc(name, odd) {
+		return quoted(name) + ": "
 	}
 	return name + ": "
 }
