@@ -18,8 +18,9 @@ const module = "github.com/ringback/ringback"
 
 // arrows say which of our packages each may import. They point at plain types; docs/design.md draws them.
 var arrows = map[string][]string{
-	"cmd/ringback":         {"", "web", "callbacks", "callbacks/signature", "history", "jobs", "jobs/queue", "metrics", "providers", "providers/simulator", "store", "telemetry", "telemetry/span"},
-	"web":                  {"callbacks", "history", "jobs", "rawjson", "telemetry/span"},
+	"cmd/ringback":         {"", "web", "callbacks", "callbacks/signature", "history", "jobs", "jobs/queue", "metrics", "providers", "providers/simulator", "store", "telemetry", "telemetry/span", "web/pages"},
+	"web":                  {"callbacks", "history", "jobs", "rawjson", "telemetry/span", "web/pages"},
+	"web/pages":            {"callbacks", "history", "jobs"},
 	"store":                {"callbacks", "callbacks/signature", "history", "jobs"},
 	"callbacks":            {"callbacks/signature", "jobs", "telemetry/span"},
 	"callbacks/signature":  {},
