@@ -39,7 +39,6 @@ type composerPage struct {
 	Error, Param string
 	Check        *checkView
 	NeedsKey     bool
-	Receivers    []option
 }
 
 type kindChoice struct {

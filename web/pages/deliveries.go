@@ -25,7 +25,6 @@ type deliveriesPage struct {
 	Filtered, None bool
 	Dialog         string // "retry": which to send again is asked
 	GivenUp        int64
-	Back           string
 }
 
 type deliveryRow struct {
@@ -80,7 +79,7 @@ func (p *Pages) deliveries(ctx context.Context, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown := &deliveriesPage{Query: clean(q.Get("q")), State: string(f.State), Receivers: receiverOptions(known, f.EndpointID), Types: typeOptions(string(f.EventType)), Dialog: q.Get("dialog"), Back: with(q, "/deliveries", "dialog", "")}
+	shown := &deliveriesPage{Query: clean(q.Get("q")), State: string(f.State), Receivers: receiverOptions(known, f.EndpointID), Types: typeOptions(string(f.EventType)), Dialog: q.Get("dialog")}
 	for _, s := range since {
 		shown.Times = append(shown.Times, option{s.value, s.word, s.value == q.Get("since")})
 	}
