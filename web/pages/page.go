@@ -17,8 +17,11 @@ var templates embed.FS
 // page is one address: the template that shows it, and what it reads.
 type page struct {
 	file string
-	load func(ctx context.Context, r *http.Request) (any, error)
+	load load
 }
+
+// load reads what a page shows.
+type load func(ctx context.Context, r *http.Request) (any, error)
 
 // view is what a template is given.
 type view struct {
@@ -132,7 +135,7 @@ func done(w http.ResponseWriter, r *http.Request, to, note string) error {
 
 // Fail shows an error as a page, or as a part of one.
 func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, status int, message string) {
-	shown := failure{Status: status, Title: titleOf(status), Message: message, Back: r.Header.Get("Referer") != ""}
+	shown := failure{Title: titleOf(status), Message: message}
 	var err error
 	if inPlace(r) {
 		w.Header().Set("HX-Retarget", "#toasts")
@@ -149,11 +152,7 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, status int, message
 	}
 }
 
-type failure struct {
-	Status         int
-	Title, Message string
-	Back           bool
-}
+type failure struct{ Title, Message string }
 
 func titleOf(status int) string {
 	switch {
