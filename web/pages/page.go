@@ -95,10 +95,14 @@ func (p *Pages) partText(file, name string, data any) (string, error) {
 	return b.String(), err
 }
 
+var replacement = []byte("\uFFFD")
+
 // policy is the content security policy: everything comes from here, nothing is written into the page.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
+// send writes HTML as what it says it is: what came from outside may hold what is no text.
 func send(w http.ResponseWriter, r *http.Request, status int, html []byte) error {
+	html = bytes.ReplaceAll(bytes.ToValidUTF8(html, replacement), []byte{0}, replacement)
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", policy)
