@@ -30,7 +30,13 @@ type series struct {
 	Values []*float64 `json:"values"`
 }
 
-func known(v float64) *float64 { return &v }
+// known is a point's value; nil where it is none that can be drawn.
+func known(v float64) *float64 {
+	if math.IsInf(v, 0) || math.IsNaN(v) {
+		return nil
+	}
+	return &v
+}
 
 // some is nil for nothing: a bar without a height.
 func some(v float64) *float64 {
