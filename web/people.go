@@ -52,7 +52,7 @@ func (s *Server) routePages(o Options) {
 		if !s.forPeople(c) {
 			return false
 		}
-		s.pages.Fail(c.Writer, c.Request, status, message)
+		s.pages.Fail(c.Writer, c.Request, status, message, c.GetBool(letIn))
 		return true
 	}
 	for _, r := range s.pages.Routes() {
@@ -86,6 +86,9 @@ func (s *Server) showPage(r pages.Route) gin.HandlerFunc {
 
 // readForm reads what a form sends before the page does: one that is too long, or is none, is refused and not taken for empty.
 func (s *Server) readForm(c *gin.Context, r pages.Route) error {
+	if c.Request.Method == http.MethodPost && crossOrigin(c.Request) {
+		return jobs.Errorf(jobs.CodeForbidden, "", "This form was sent by a page of another site.")
+	}
 	if r.Streams || c.Request.Method != http.MethodPost {
 		return nil
 	}
@@ -102,17 +105,21 @@ func (s *Server) readForm(c *gin.Context, r pages.Route) error {
 func (s *Server) failPage(c *gin.Context, err error) {
 	c.Abort()
 	if status, message, ok := pages.FailureOf(err); ok {
-		s.pages.Fail(c.Writer, c.Request, status, message)
+		s.pages.Fail(c.Writer, c.Request, status, message, c.GetBool(letIn))
 		return
 	}
 	s.fail(c, err)
 }
 
-// forPeople tells whether a request is a browser's for a page, and not a program's.
+// forPeople tells whether a request is a browser's for a page, and not a program's, which asks for JSON.
 func (s *Server) forPeople(c *gin.Context) bool {
 	if s.pages == nil || strings.HasPrefix(c.Request.URL.Path, "/v1/") {
 		return false
 	}
 	_, paged := s.paged[c.FullPath()]
-	return paged || c.FullPath() == "" && strings.Contains(c.GetHeader("Accept"), "text/html")
+	accept := c.GetHeader("Accept")
+	if strings.Contains(accept, "text/html") {
+		return paged || c.FullPath() == ""
+	}
+	return paged && !strings.Contains(accept, "json")
 }

@@ -79,13 +79,13 @@ func (d *desk) handle(h Handler) http.HandlerFunc {
 		switch {
 		case err == nil:
 		case refused:
-			d.pages.Fail(w, r, status, message)
+			d.pages.Fail(w, r, status, message, true)
 		case jobs.IsCode(err, jobs.CodeNotFound):
-			d.pages.Fail(w, r, http.StatusNotFound, err.Error())
+			d.pages.Fail(w, r, http.StatusNotFound, err.Error(), true)
 		case errors.As(err, &e):
-			d.pages.Fail(w, r, http.StatusBadRequest, err.Error())
+			d.pages.Fail(w, r, http.StatusBadRequest, err.Error(), true)
 		default:
-			d.pages.Fail(w, r, http.StatusInternalServerError, "It went wrong.")
+			d.pages.Fail(w, r, http.StatusInternalServerError, "It went wrong.", true)
 		}
 	}
 }

@@ -137,15 +137,18 @@ func done(w http.ResponseWriter, r *http.Request, to, note string) error {
 	return nil
 }
 
-// Fail shows an error as a page, or as a part of one.
-func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, status int, message string) {
+// Fail shows an error as a page, or as a part of one. Who has not been let in is shown the error and nothing around it.
+func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, status int, message string, letIn bool) {
 	shown := failure{Title: titleOf(status), Message: message}
 	var err error
-	if inPlace(r) {
+	switch {
+	case inPlace(r):
 		w.Header().Set("HX-Retarget", "#toasts")
 		w.Header().Set("HX-Reswap", "beforeend")
 		err = p.part(w, r, status, "failure.html", "toast", toast{Tone: "bad", Icon: "s-bad", Text: message})
-	} else {
+	case !letIn:
+		err = p.part(w, r, status, "failure.html", "outside", view{frame{Theme: themeOf(r)}, shown})
+	default:
 		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
 		defer cancel()
 		f, _ := p.frame(ctx, r) // its counts may be what failed
