@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/ringback/ringback/jobs"
 )
 
 // firstCall is what somebody can try who has nothing yet.
@@ -201,7 +203,7 @@ func (s sample) golang() string {
 	}
 	call, params := "client.Batches.New", "openai.BatchNewParams"
 	fields := []string{
-		"InputFileID:      file.ID", "Endpoint:         openai.BatchNewParamsEndpoint(" + strconv.Quote(orElse(s.page.Path, batchPaths[0])) + ")",
+		"InputFileID:      file.ID", "Endpoint:         openai.BatchNewParamsEndpoint(" + strconv.Quote(orElse(s.page.Path, jobs.BatchPaths[0])) + ")",
 		"CompletionWindow: openai.BatchNewParamsCompletionWindow(" + strconv.Quote(orElse(s.page.Window, "24h")) + ")",
 	}
 	purpose := "openai.FilePurposeBatch"
