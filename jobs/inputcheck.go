@@ -70,16 +70,12 @@ func (t *tally) requests(ctx context.Context, s *Service, project, path string) 
 	}
 	scan := scan{job: Job{ProjectID: project, Path: path}, limits: s.Limits, served: served, seen: map[customID]struct{}{}, anyPath: path == ""}
 	t.more = func() { t.found.Problems, t.found.Path, t.found.Model = scan.errs, scan.job.Path, scan.model }
-	ix, err := scan.run(ctx, t)
+	_, err := scan.run(ctx, t)
 	t.more()
-	if err != nil {
-		return err
+	if err == nil && len(scan.errs) == 0 {
+		t.found.Lines = scan.total
 	}
-	t.found.Problems = ix.errs
-	if ix.total > 0 && len(ix.errs) == 0 {
-		t.found.Lines = ix.total
-	}
-	return nil
+	return err
 }
 
 // examples are held to the form of their first line: which method the job will have is not known yet.
@@ -88,11 +84,11 @@ func (t *tally) examples(ctx context.Context) error {
 	t.more = func() { t.found.Problems = problemsOf(s) }
 	err := s.run(ctx, t)
 	t.more()
-	if err != nil {
+	if err != nil || len(s.faults) > 0 {
 		return err
 	}
 	t.found.Lines = int64(s.examples)
-	if len(s.faults) == 0 && s.examples < s.least {
+	if s.examples < s.least {
 		t.found.Problems = []LineError{{Code: "invalid_n_examples", Message: "The file has " + strconv.Itoa(s.examples) + " examples, but must have at least " + strconv.Itoa(s.least) + "."}}
 	}
 	return nil

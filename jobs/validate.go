@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
@@ -120,7 +121,7 @@ type scan struct {
 	broken error                    // what kept the pass from judging
 	seen   map[customID]struct{}
 
-	anyPath bool // the first line's is taken for the job's
+	anyPath bool // the first one that a batch can call is taken for the job's
 }
 
 func (s *scan) run(ctx context.Context, in io.Reader) (*index, error) {
@@ -225,10 +226,12 @@ func (s *scan) values(f requestFields, number int64) {
 	if f.method.String() != "POST" {
 		s.fail(number, "invalid_value", "method", "Invalid method '%s': only 'POST' is supported.", shorten(f.method.String()))
 	}
-	if s.anyPath && s.job.Path == "" {
+	if s.anyPath && s.job.Path == "" && slices.Contains(BatchPaths, f.url.String()) {
 		s.job.Path = f.url.String()
 	}
-	if f.url.String() != s.job.Path {
+	if s.job.Path == "" {
+		s.fail(number, "invalid_url", "url", "A batch cannot call '%s'. It can call %s.", shorten(f.url.String()), quoted(BatchPaths))
+	} else if f.url.String() != s.job.Path {
 		s.fail(number, "invalid_url", "url", "The URL provided for this request does not match the batch endpoint.")
 	}
 	id := f.customID.String()

@@ -15,6 +15,9 @@ import (
 // API's document.
 var openRoutes = []string{livePath, readyPath, jwksPath, projectJWKSPath, documentPath, docsPath, scriptPath}
 
+// letIn is set on a request whose sender may see what there is: pages of errors tell others nothing.
+const letIn = "ringback/let-in"
+
 // authenticate asks for one of the keys on every route but the open ones. Keys are compared as digests in constant time,
 // and no answer repeats one.
 func (s *Server) authenticate(keys []string) handler {
@@ -23,7 +26,11 @@ func (s *Server) authenticate(keys []string) handler {
 		digests[i] = sha256.Sum256([]byte(key))
 	}
 	return func(c *gin.Context) error {
-		if len(digests) == 0 || slices.Contains(openRoutes, c.FullPath()) || s.paged[c.FullPath()] || s.sessions.in(c.Request) {
+		if len(digests) == 0 || s.sessions.in(c.Request) {
+			c.Set(letIn, true)
+			return nil
+		}
+		if slices.Contains(openRoutes, c.FullPath()) || s.paged[c.FullPath()] {
 			return nil
 		}
 		key, ok := bearer(c.Request.Header.Get("Authorization"))
@@ -37,6 +44,7 @@ func (s *Server) authenticate(keys []string) handler {
 		if !known(digests, key) {
 			return jobs.Errorf(jobs.CodeUnauthorized, "", "Incorrect API key provided. Check the key that you send against the server's auth.keys.")
 		}
+		c.Set(letIn, true)
 		return nil
 	}
 }

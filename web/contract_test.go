@@ -47,7 +47,7 @@ func checked(t *testing.T, h http.Handler, real func() bool) http.Handler {
 func judge(c *contract.Contract, r *http.Request, sent *copied, got *overheard, cut bool) error {
 	body := got.body.text.Bytes()
 	torn := strings.HasPrefix(got.Header().Get("Content-Type"), "application/json") && (cut || got.body.long)
-	if clientLeft(r) || torn {
+	if clientLeft(r) || torn || ofPages(r.URL.Path) || r.Header.Get("HX-Request") != "" || strings.HasPrefix(got.Header().Get("Content-Type"), "text/html") && r.URL.Path != docsPath {
 		return nil
 	}
 	if err := c.Answer(r, got.status, got.Header(), body); err != nil {
@@ -57,6 +57,12 @@ func judge(c *contract.Contract, r *http.Request, sent *copied, got *overheard, 
 		return nil
 	}
 	return c.Request(r, sent.text.Bytes())
+}
+
+// ofPages tells whether a path is of the pages for people, of which the document says nothing.
+func ofPages(path string) bool {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return slices.Contains([]string{"", "jobs", "new", "webhooks", "deliveries", "files", "events", "providers", "settings", "assets", "login", "logout"}, first)
 }
 
 func clientLeft(r *http.Request) bool { return r.Context().Err() != nil }

@@ -37,7 +37,7 @@ func (s *Server) guard(o Options) handler {
 		if !local(c.Request.Host) && !sameName(c.Request.Host, public) {
 			return jobs.Errorf(jobs.CodeForbidden, "", "This host name is not served while authentication is off. Use the loopback address, or set server.public_url, or set auth.keys.")
 		}
-		if crossOrigin(c.Request) && !(s.forPeople(c) && followed(c.Request)) {
+		if crossOrigin(c.Request) && (!s.forPeople(c) || !followed(c.Request)) {
 			return jobs.Errorf(jobs.CodeForbidden, "", "Web pages of another origin are not served while authentication is off. Set auth.keys and send a key.")
 		}
 		return nil

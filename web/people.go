@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -51,11 +52,11 @@ func (s *Server) routePages(o Options) {
 		if !s.forPeople(c) {
 			return false
 		}
-		s.pages.Fail(c.Writer, c.Request, status, message)
+		s.pages.Fail(c.Writer, c.Request, status, message, c.GetBool(letIn))
 		return true
 	}
 	for _, r := range s.pages.Routes() {
-		h := s.showPage(r.Handler)
+		h := s.showPage(r)
 		s.engine.Handle(r.Method, r.Path, h)
 		if r.Method == http.MethodGet {
 			s.engine.Handle(http.MethodHead, r.Path, h)
@@ -64,44 +65,61 @@ func (s *Server) routePages(o Options) {
 	}
 }
 
+// maxForm bounds a form, but for those that bring a file, which the API bounds.
+const maxForm = 1 << 20
+
 // showPage hands a request to a page; what it fails with is shown as one.
-func (s *Server) showPage(h pages.Handler) gin.HandlerFunc {
+func (s *Server) showPage(r pages.Route) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		for _, p := range c.Params {
 			c.Request.SetPathValue(p.Key, p.Value)
 		}
-		c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, s.formBytes(c))
-		if err := h(c.Writer, c.Request); err != nil {
+		err := s.readForm(c, r)
+		if err == nil {
+			err = r.Handler(c.Writer, c.Request)
+		}
+		if err != nil {
 			s.failPage(c, err)
 		}
 	}
 }
 
-// maxForm bounds a form but for those that bring a file, which the API bounds.
-const maxForm = 1 << 20
-
-func (s *Server) formBytes(c *gin.Context) int64 {
-	if strings.HasPrefix(c.ContentType(), "multipart/") {
-		return 1 << 62
+// readForm reads what a form sends before the page does: one that is too long, or is none, is refused and not taken for empty.
+func (s *Server) readForm(c *gin.Context, r pages.Route) error {
+	if c.Request.Method == http.MethodPost && crossOrigin(c.Request) {
+		return jobs.Errorf(jobs.CodeForbidden, "", "This form was sent by a page of another site.")
 	}
-	return maxForm
+	if r.Streams || c.Request.Method != http.MethodPost {
+		return nil
+	}
+	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxForm)
+	err := c.Request.ParseForm()
+	var long *http.MaxBytesError
+	if err != nil && !errors.As(err, &long) {
+		return jobs.Errorf(jobs.CodeInvalid, "", "The form could not be read. Go back and send it again.")
+	}
+	return err
 }
 
 // failPage shows a person what the envelope shows a program.
 func (s *Server) failPage(c *gin.Context, err error) {
 	c.Abort()
 	if status, message, ok := pages.FailureOf(err); ok {
-		s.pages.Fail(c.Writer, c.Request, status, message)
+		s.pages.Fail(c.Writer, c.Request, status, message, c.GetBool(letIn))
 		return
 	}
 	s.fail(c, err)
 }
 
-// forPeople tells whether a request is a browser's for a page, and not a program's.
+// forPeople tells whether a request is a browser's for a page, and not a program's, which asks for JSON.
 func (s *Server) forPeople(c *gin.Context) bool {
 	if s.pages == nil || strings.HasPrefix(c.Request.URL.Path, "/v1/") {
 		return false
 	}
 	_, paged := s.paged[c.FullPath()]
-	return paged || c.FullPath() == "" && strings.Contains(c.GetHeader("Accept"), "text/html")
+	accept := c.GetHeader("Accept")
+	if strings.Contains(accept, "text/html") {
+		return paged || c.FullPath() == ""
+	}
+	return paged && !strings.Contains(accept, "json")
 }

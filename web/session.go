@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,7 +33,7 @@ func newSessions(o Options, now func() time.Time) *sessions {
 	digests := make([][sha256.Size]byte, len(o.Keys))
 	for i, key := range o.Keys {
 		digests[i] = sha256.Sum256([]byte(key))
-		s.keys = append(s.keys, sha256.Sum256([]byte("ringback session\x00"+key)))
+		s.keys = append(s.keys, derived(key))
 	}
 	s.known = func(key string) bool { return known(digests, key) }
 	return s
@@ -43,12 +44,15 @@ func (s *sessions) open(key string) (*http.Cookie, bool) {
 	if !s.known(key) {
 		return nil, false
 	}
-	under := sha256.Sum256([]byte("ringback session\x00" + key))
 	ends := s.now().Add(sessionLife)
 	return &http.Cookie{
-		Name: pages.SessionCookie, Value: sealed(under, ends.Unix()), Path: "/", Expires: ends,
+		Name: pages.SessionCookie, Value: sealed(derived(key), ends.Unix()), Path: "/", Expires: ends,
 		HttpOnly: true, Secure: s.secure, SameSite: http.SameSiteLaxMode,
 	}, true
+}
+
+func derived(key string) [sha256.Size]byte {
+	return sha256.Sum256([]byte("ringback session\x00" + key))
 }
 
 func sealed(under [sha256.Size]byte, ends int64) string {
@@ -73,13 +77,9 @@ func (s *sessions) in(r *http.Request) bool {
 	if ends <= s.now().Unix() || ends > s.now().Add(sessionLife).Unix()+1 {
 		return false
 	}
-	good := 0
-	for _, under := range s.keys {
-		if hmac.Equal([]byte(sealed(under, ends)), []byte(cookie.Value)) {
-			good = 1
-		}
-	}
-	return good == 1
+	return slices.ContainsFunc(s.keys, func(under [sha256.Size]byte) bool {
+		return hmac.Equal([]byte(sealed(under, ends)), []byte(cookie.Value))
+	})
 }
 
 // followed tells whether a browser opens a page because somebody followed a link to it: it shows that page and nothing else.

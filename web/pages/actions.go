@@ -21,7 +21,7 @@ func (p *Pages) cancelJob(w http.ResponseWriter, r *http.Request) error {
 // its secret are not, so only endpoints are named again.
 func (p *Pages) retryJob(w http.ResponseWriter, r *http.Request) error {
 	ref := p.ref(r)
-	s, err := p.Facts.Job(r.Context(), ref)
+	s, err := p.findJob(r.Context(), ref)
 	if err != nil {
 		return err
 	}
@@ -99,6 +99,9 @@ func (p *Pages) retryDeliveries(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		return done(w, r, back(r, "/deliveries?state=waiting"), "retried")
+	}
+	if len(r.PostForm["id"]) == 0 {
+		return jobs.Errorf(jobs.CodeInvalid, "", "No delivery is ticked. Go back, and tick those that are to be sent again.")
 	}
 	for _, id := range r.PostForm["id"] {
 		if _, err := p.call(r, http.MethodPost, "/v1/deliveries/"+url.PathEscape(id)+"/retry", nil); err != nil {

@@ -109,8 +109,7 @@ func FailureOf(err error) (status int, message string, ok bool) {
 
 // back is where a form says that the browser came from; only pages of ours.
 func back(r *http.Request, otherwise string) string {
-	to := r.PostFormValue("back")
-	if strings.HasPrefix(to, "/") && !strings.HasPrefix(to, "//") && !strings.Contains(to, `\`) {
+	if to := r.PostFormValue("back"); within(to) == to {
 		return to
 	}
 	return otherwise

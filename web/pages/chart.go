@@ -16,7 +16,6 @@ type chart struct {
 	Label  string   `json:"label"` // what it says, in a sentence: for who does not see it
 	X      []int64  `json:"x"`     // Unix seconds, or steps
 	Lines  []series `json:"lines"`
-	Marks  []mark   `json:"marks,omitempty"`
 	Unit   string   `json:"unit"`  // of the values: "", "ms", "/s", "tokens"
 	Steps  bool     `json:"steps"` // X counts steps, and is no time
 	Tall   bool     `json:"tall,omitempty"`
@@ -31,13 +30,13 @@ type series struct {
 	Values []*float64 `json:"values"`
 }
 
-// mark is a moment that a chart points at.
-type mark struct {
-	At   int64  `json:"at"`
-	Word string `json:"word"`
+// known is a point's value; nil where it is none that can be drawn.
+func known(v float64) *float64 {
+	if math.IsInf(v, 0) || math.IsNaN(v) {
+		return nil
+	}
+	return &v
 }
-
-func known(v float64) *float64 { return &v }
 
 // some is nil for nothing: a bar without a height.
 func some(v float64) *float64 {
@@ -121,9 +120,6 @@ func (c chart) svg() template.HTML {
 			class = "zero"
 		}
 		fmt.Fprintf(&b, `<line class="%s" x2="%g" y1="%.1f" y2="%.1f"/>`, class, chartWidth, c.y(t), c.y(t))
-	}
-	for _, m := range c.Marks {
-		fmt.Fprintf(&b, `<line class="mark" x1="%.1f" x2="%.1f" y2="%g"/>`, c.x(m.At), c.x(m.At), h)
 	}
 	for _, s := range c.Lines {
 		c.draw(&b, s)

@@ -13,20 +13,42 @@ import (
 // maxShown bounds what a page shows of one body; the whole can be downloaded.
 const maxShown = 64 << 10
 
-var (
-	token = regexp.MustCompile(`"(?:[^"\\]|\\.)*"(\s*:)?|-?\d[\d.eE+-]*|\b(?:true|false|null)\b`)
+// Indenting makes more of what is long and deep: a body beyond these is shown as it is.
+const (
+	maxIndented = 4 * maxShown // bytes
+	maxDepth    = 32
 )
+
+var token = regexp.MustCompile(`"(?:[^"\\]|\\.)*"(\s*:)?|-?\d[\d.eE+-]*|\b(?:true|false|null)\b`)
 
 // pretty is JSON indented, its keys, strings and numbers marked; what is no JSON as it is.
 func pretty(raw []byte) template.HTML {
 	var b bytes.Buffer
-	text := string(raw)
-	if json.Indent(&b, raw, "", "  ") == nil {
-		text = b.String()
-	} else {
-		return template.HTML(html.EscapeString(clipped(strings.ToValidUTF8(text, "\uFFFD")))) //nolint:gosec // escaped
+	if len(raw) > maxIndented || deep(raw) || json.Indent(&b, raw, "", "  ") != nil {
+		return template.HTML(html.EscapeString(clipped(string(raw)))) //nolint:gosec // escaped
 	}
-	return marked(clipped(text))
+	return marked(clipped(b.String()))
+}
+
+// deep tells whether JSON nests deeper than maxDepth.
+func deep(raw []byte) bool {
+	depth, inString := 0, false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{', c == '[':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case c == '}', c == ']':
+			depth--
+		}
+	}
+	return false
 }
 
 func clipped(text string) string {

@@ -39,7 +39,6 @@ type composerPage struct {
 	Error, Param string
 	Check        *checkView
 	NeedsKey     bool
-	Receivers    []option
 }
 
 type kindChoice struct {
@@ -56,9 +55,6 @@ func kindChoices(chosen string) []kindChoice {
 		{"generation", "Generation", "one long call", "gen", chosen == "generation"},
 	}
 }
-
-// batchPaths are what a batch's lines may call.
-var batchPaths = []string{"/v1/chat/completions", "/v1/responses", "/v1/embeddings", "/v1/completions", "/v1/moderations", "/v1/images/generations"}
 
 func (p *Pages) composer(ctx context.Context, r *http.Request) (any, error) {
 	q := r.URL.Query()
@@ -120,7 +116,7 @@ func (p *Pages) complete(ctx context.Context, r *http.Request, to *composerPage)
 	}
 	to.Kinds, to.NeedsKey = kindChoices(to.Kind), p.Login != nil
 	to.Window = cmp.Or(to.Window, "24h")
-	for _, path := range batchPaths {
+	for _, path := range jobs.BatchPaths {
 		to.Paths = append(to.Paths, option{path, path, path == to.Path})
 	}
 	if to.Priority == nil {
@@ -201,7 +197,7 @@ func (c *composerPage) request() (to string, body members) {
 	default:
 		to = "/v1/batches"
 		body.add("input_file_id", cmp.Or(c.FileID, "file-…"))
-		body.add("endpoint", cmp.Or(c.Path, batchPaths[0]))
+		body.add("endpoint", cmp.Or(c.Path, jobs.BatchPaths[0]))
 		body.add("completion_window", cmp.Or(c.Window, "24h"))
 	}
 	if c.Name != "" {

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -25,7 +26,6 @@ type deliveriesPage struct {
 	Filtered, None bool
 	Dialog         string // "retry": which to send again is asked
 	GivenUp        int64
-	Back           string
 }
 
 type deliveryRow struct {
@@ -80,13 +80,11 @@ func (p *Pages) deliveries(ctx context.Context, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown := &deliveriesPage{Query: clean(q.Get("q")), State: string(f.State), Receivers: receiverOptions(known, f.EndpointID), Types: typeOptions(string(f.EventType)), Dialog: q.Get("dialog"), Back: with(q, "/deliveries", "dialog", "")}
+	shown := &deliveriesPage{Query: clean(q.Get("q")), State: string(f.State), Receivers: receiverOptions(known, f.EndpointID), Types: typeOptions(string(f.EventType)), Dialog: q.Get("dialog")}
 	for _, s := range since {
 		shown.Times = append(shown.Times, option{s.value, s.word, s.value == q.Get("since")})
 	}
-	if shown.Query != "" && f.JobID != "" {
-		shown.Query = f.JobID
-	}
+	shown.Query = cmp.Or(shown.Query, f.JobID, f.EventID)
 	shown.Filtered = f.EndpointID != "" || f.EventType != "" || f.JobID != "" || f.EventID != "" || f.State != "" || f.Since > 0
 	if shown.Tabs, err = p.deliveryCounts(ctx, q, f); err != nil {
 		return nil, err
@@ -144,7 +142,9 @@ func receiverOptions(known receivers, chosen string) []option {
 	for id, e := range known {
 		options = append(options, option{id, endpointName(&e), id == chosen})
 	}
-	slices.SortFunc(options, func(a, b option) int { return strings.Compare(a.Word, b.Word) })
+	slices.SortFunc(options, func(a, b option) int {
+		return cmp.Or(strings.Compare(a.Word, b.Word), strings.Compare(a.Value, b.Value))
+	})
 	return append([]option{{"", "Any endpoint", chosen == ""}}, options...)
 }
 

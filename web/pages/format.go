@@ -63,15 +63,15 @@ func upTo(n int64) string {
 func size(n int64) string {
 	value, units := float64(n), []string{"bytes", "KB", "MB", "GB", "TB"}
 	i := 0
-	for value >= 1000 && i < len(units)-1 {
+	for value >= 999.5 && i < len(units)-1 {
 		value, i = value/1000, i+1
 	}
 	switch {
-	case i == 0 && n == 1:
+	case n == 1:
 		return "1 byte"
-	case i == 0:
+	case n < 1000:
 		return grouped(n) + " bytes"
-	case value < 10:
+	case value < 9.95:
 		return fmt.Sprintf("%.1f %s", value, units[i])
 	}
 	return fmt.Sprintf("%.0f %s", value, units[i])
@@ -83,9 +83,9 @@ func milliseconds[T ~int | ~int64 | ~float64](ms T) string {
 	switch {
 	case v < 1:
 		return "< 1 ms"
-	case v < 1000:
+	case v < 999.5:
 		return fmt.Sprintf("%.0f ms", v)
-	case v < 10_000:
+	case v < 9950:
 		return fmt.Sprintf("%.1f s", v/1000)
 	}
 	return span(time.Duration(v) * time.Millisecond)
@@ -93,14 +93,16 @@ func milliseconds[T ~int | ~int64 | ~float64](ms T) string {
 
 // span writes a length of time in its two largest units.
 func span(d time.Duration) string {
-	d = d.Abs()
+	if d = d.Abs().Round(time.Second); d >= 10*time.Minute {
+		d = d.Round(time.Minute)
+	}
 	switch {
 	case d < time.Minute:
-		return fmt.Sprintf("%d s", int(math.Round(d.Seconds())))
-	case d < 10*time.Minute && d%time.Minute >= time.Second:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour && d%time.Minute > 0:
 		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
 	case d < time.Hour:
-		return fmt.Sprintf("%d min", int(math.Round(d.Minutes())))
+		return fmt.Sprintf("%d min", int(d.Minutes()))
 	case d < 48*time.Hour && d%time.Hour >= time.Minute:
 		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
 	case d < 48*time.Hour:

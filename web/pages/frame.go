@@ -50,11 +50,8 @@ var noted = map[string]string{
 
 func (p *Pages) frame(ctx context.Context, r *http.Request) (frame, error) {
 	f := frame{
-		Theme: "system", Project: p.Project(r), Version: p.Version, Mode: p.Mode, Login: p.Login != nil,
+		Theme: themeOf(r), Project: p.Project(r), Version: p.Version, Mode: p.Mode, Login: p.Login != nil,
 		Now: int64(p.now()), Nav: navigation(r.URL.Path),
-	}
-	if c, err := r.Cookie("theme"); err == nil && (c.Value == "light" || c.Value == "dark") {
-		f.Theme = c.Value
 	}
 	if text, ok := noted[r.URL.Query().Get("done")]; ok {
 		f.Toast = &toast{Tone: "ok", Icon: "s-ok", Text: text}
@@ -69,6 +66,14 @@ func (p *Pages) frame(ctx context.Context, r *http.Request) (frame, error) {
 		f.count("/webhooks", upTo(s.Failing), "failing")
 	}
 	return f, nil
+}
+
+// themeOf is what the browser was told to show.
+func themeOf(r *http.Request) string {
+	if c, err := r.Cookie("theme"); err == nil && (c.Value == "light" || c.Value == "dark") {
+		return c.Value
+	}
+	return "system"
 }
 
 func navigation(at string) []navItem {

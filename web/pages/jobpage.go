@@ -100,13 +100,7 @@ func (p *Pages) job(ctx context.Context, r *http.Request) (any, error) {
 }
 
 func (p *Pages) loadJob(ctx context.Context, ref jobs.Ref, customID string) (*jobPage, error) {
-	if clean(ref.ID) != ref.ID {
-		return nil, jobs.NotFound("There is no such job.")
-	}
-	s, err := p.Facts.Job(ctx, ref)
-	if jobs.IsCode(err, jobs.CodeNotFound) {
-		return nil, jobs.NotFound("There is no job %s. It may have been deleted, or its time is over (retention.jobs).", ref.ID)
-	}
+	s, err := p.findJob(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -127,6 +121,18 @@ func (p *Pages) loadJob(ctx context.Context, ref jobs.Ref, customID string) (*jo
 		}
 	}
 	return shown, nil
+}
+
+// findJob reads a job, or says that it is not there.
+func (p *Pages) findJob(ctx context.Context, ref jobs.Ref) (jobs.Snapshot, error) {
+	if clean(ref.ID) != ref.ID {
+		return jobs.Snapshot{}, jobs.NotFound("There is no such job.")
+	}
+	s, err := p.Facts.Job(ctx, ref)
+	if jobs.IsCode(err, jobs.CodeNotFound) {
+		return s, jobs.NotFound("There is no job %s. It may have been deleted, or its time is over (retention.jobs).", ref.ID)
+	}
+	return s, err
 }
 
 // describe is what the job's row alone says.

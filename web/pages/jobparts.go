@@ -3,6 +3,7 @@ package pages
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -76,20 +77,21 @@ func merged(points []history.Point, most int) []counted {
 		all = append(all, *c)
 	}
 	slices.SortFunc(all, func(a, b counted) int { return int(a.at - b.at) })
-	for group := (len(all) + most - 1) / most; group > 1; group = 1 {
-		var fewer []counted
-		for chunk := range slices.Chunk(all, group) {
-			one := chunk[0]
-			one.spread = one.spread.Clone()
-			for _, c := range chunk[1:] {
-				one.ok, one.failed, one.span = one.ok+c.ok, one.failed+c.failed, between(one.at, c.at)+c.span
-				one.spread.Merge(c.spread)
-			}
-			fewer = append(fewer, one)
+	return fewer(all, most)
+}
+
+// fewer merges neighbours until no more are left than a chart shows.
+func fewer(all []counted, most int) (few []counted) {
+	for chunk := range slices.Chunk(all, max((len(all)+most-1)/most, 1)) {
+		one := chunk[0]
+		one.spread = one.spread.Clone()
+		for _, c := range chunk[1:] {
+			one.ok, one.failed, one.span = one.ok+c.ok, one.failed+c.failed, between(one.at, c.at)+c.span
+			one.spread.Merge(c.spread)
 		}
-		all = fewer
+		few = append(few, one)
 	}
-	return all
+	return few
 }
 
 // linesChart is how many lines were done at each moment, and when the last one may be.
@@ -288,11 +290,7 @@ func lossChart(log []jobs.TuningEvent, total int64) chart {
 	valid := series{Name: "validation", Kind: "points", Tone: "second"}
 	var mean *float64
 	validated := false
-	for step, a := range steps {
-		_ = a
-		c.X = append(c.X, step)
-	}
-	slices.Sort(c.X)
+	c.X = slices.Sorted(maps.Keys(steps))
 	for _, step := range c.X {
 		a := steps[step]
 		if a.train != nil {

@@ -79,6 +79,9 @@ func lastLine(text string) string {
 // lines answers more of a batch's lines, for a script to put below the others, or for a browser its page.
 func (p *Pages) lines(w http.ResponseWriter, r *http.Request) error {
 	ref := p.ref(r)
+	if _, err := p.findJob(r.Context(), ref); err != nil {
+		return err
+	}
 	after, _ := strconv.ParseInt(r.URL.Query().Get("after"), 10, 64) // what is no number begins at the first
 	q := jobs.OutcomeQuery{Job: ref, CustomID: clean(r.URL.Query().Get("custom_id")), After: max(after, 0), Limit: moreLines}
 	list, err := p.lineList(r.Context(), q)

@@ -302,10 +302,7 @@ func (p *Pages) providers(ctx context.Context, r *http.Request) (any, error) {
 	return &providersPage{rows}, err
 }
 
-type settingsPage struct {
-	Sections []settingsSection
-	Whole    string
-}
+type settingsPage struct{ Sections []settingsSection }
 
 type settingsSection struct {
 	Name, Text string
@@ -313,14 +310,14 @@ type settingsSection struct {
 
 // settings shows the configuration that is in force, a section at a time.
 func (p *Pages) settings(context.Context, *http.Request) (any, error) {
-	shown := &settingsPage{Whole: string(p.Settings())}
-	for _, line := range strings.Split(strings.TrimRight(shown.Whole, "\n"), "\n") {
+	shown := &settingsPage{}
+	for line := range strings.Lines(string(p.Settings())) {
 		name, _, isKey := strings.Cut(line, ":")
-		if isKey && line != "" && line[0] != ' ' && line[0] != '-' {
+		if isKey && !strings.ContainsRune(" -#", rune(line[0])) {
 			shown.Sections = append(shown.Sections, settingsSection{Name: name})
 		}
 		if n := len(shown.Sections); n > 0 {
-			shown.Sections[n-1].Text += line + "\n"
+			shown.Sections[n-1].Text += line
 		}
 	}
 	return shown, nil

@@ -92,7 +92,8 @@ func (f *follower) run(ctx context.Context, w http.ResponseWriter) error {
 		}
 		if err := f.look(ctx); err != nil {
 			if ctx.Err() == nil {
-				fmt.Fprintf(&f.out, "event: trouble\ndata: {}\n\n") // the browser says that what it shows is old
+				f.out.WriteString("event: trouble\ndata: {}\n\n") // the browser says that what it shows is old
+				clear(f.sent)                                     // and the next look that succeeds, that it is not
 				f.pages.Log.Warn("a page's stream could not look", "path", f.request.URL.Path, "err", err)
 			}
 		}

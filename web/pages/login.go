@@ -45,11 +45,7 @@ func (p *Pages) logout(w http.ResponseWriter, r *http.Request) error {
 
 // bare is the login page: it stands alone, and tells nothing of what is behind it.
 func (p *Pages) bare(w http.ResponseWriter, r *http.Request, status int, shown loginView) error {
-	f := frame{Theme: "system"}
-	if c, err := r.Cookie("theme"); err == nil && (c.Value == "light" || c.Value == "dark") {
-		f.Theme = c.Value
-	}
-	return p.part(w, r, status, "login.html", "login", view{f, shown})
+	return p.part(w, r, status, "login.html", "login", view{frame{Theme: themeOf(r)}, shown})
 }
 
 // within keeps a way back to pages of ours.

@@ -1,6 +1,9 @@
 package pages
 
 import (
+	"cmp"
+	"strings"
+
 	"github.com/tidwall/gjson"
 
 	"github.com/ringback/ringback/callbacks"
@@ -63,10 +66,7 @@ func (known receivers) of(d *callbacks.Delivery) receiver {
 }
 
 func endpointName(e *callbacks.Endpoint) string {
-	if e.Name != "" {
-		return e.Name
-	}
-	return withoutScheme(e.URL)
+	return cmp.Or(strings.TrimSpace(e.Name), withoutScheme(e.URL))
 }
 
 func withoutScheme(url string) string {

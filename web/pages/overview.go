@@ -3,7 +3,9 @@ package pages
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/ringback/ringback/callbacks"
@@ -205,12 +207,14 @@ func (p *Pages) addAttention(ctx context.Context, project string, to *overviewPa
 	if err != nil {
 		return err
 	}
-	for _, e := range known {
-		if c, ok := p.concernOf(&e, backlogs[e.ID]); ok {
+	for _, id := range slices.Sorted(maps.Keys(known)) { // in one order: what moves about cannot be clicked
+		e := known[id]
+		if c, ok := p.concernOf(&e, backlogs[id]); ok {
 			to.Attention = append(to.Attention, c)
 		}
 	}
-	for gate, waits := range backlogs {
+	for _, gate := range slices.Sorted(maps.Keys(backlogs)) {
+		waits := backlogs[gate]
 		if waits.EndpointID == "" && waits.ShutAt > 0 {
 			to.Attention = append(to.Attention, concern{
 				Tone: "bad", Icon: "s-bad", Name: gate, Href: "/deliveries?state=waiting", Title: "does not answer",

@@ -17,8 +17,11 @@ var templates embed.FS
 // page is one address: the template that shows it, and what it reads.
 type page struct {
 	file string
-	load func(ctx context.Context, r *http.Request) (any, error)
+	load load
 }
+
+// load reads what a page shows.
+type load func(ctx context.Context, r *http.Request) (any, error)
 
 // view is what a template is given.
 type view struct {
@@ -92,10 +95,14 @@ func (p *Pages) partText(file, name string, data any) (string, error) {
 	return b.String(), err
 }
 
+var replacement = []byte("\uFFFD")
+
 // policy is the content security policy: everything comes from here, nothing is written into the page.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
+// send writes HTML as what it says it is: what came from outside may hold what is no text.
 func send(w http.ResponseWriter, r *http.Request, status int, html []byte) error {
+	html = bytes.ReplaceAll(bytes.ToValidUTF8(html, replacement), []byte{0}, replacement)
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", policy)
@@ -130,15 +137,18 @@ func done(w http.ResponseWriter, r *http.Request, to, note string) error {
 	return nil
 }
 
-// Fail shows an error as a page, or as a part of one.
-func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, status int, message string) {
-	shown := failure{Status: status, Title: titleOf(status), Message: message, Back: r.Header.Get("Referer") != ""}
+// Fail shows an error as a page, or as a part of one. Who has not been let in is shown the error and nothing around it.
+func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, status int, message string, letIn bool) {
+	shown := failure{Title: titleOf(status), Message: message}
 	var err error
-	if inPlace(r) {
+	switch {
+	case inPlace(r):
 		w.Header().Set("HX-Retarget", "#toasts")
 		w.Header().Set("HX-Reswap", "beforeend")
 		err = p.part(w, r, status, "failure.html", "toast", toast{Tone: "bad", Icon: "s-bad", Text: message})
-	} else {
+	case !letIn:
+		err = p.part(w, r, status, "failure.html", "outside", view{frame{Theme: themeOf(r)}, shown})
+	default:
 		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
 		defer cancel()
 		f, _ := p.frame(ctx, r) // its counts may be what failed
@@ -150,11 +160,7 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, status int, message
 	}
 }
 
-type failure struct {
-	Status         int
-	Title, Message string
-	Back           bool
-}
+type failure struct{ Title, Message string }
 
 func titleOf(status int) string {
 	switch {

@@ -24,7 +24,6 @@ type Options struct {
 	Project   func(*http.Request) string                      // whose pages they are
 	Streaming func() (leave func(), err error)                // takes one of the places for streams
 	Until     context.Context                                 // done when streams are to end
-	Failed    func(*http.Request, error) (int, string)        // the status and the sentence of an error
 	Login     func(key string) (cookie *http.Cookie, ok bool) // nil: nobody has to log in
 	Providers func() []Provider                               // as this process sees them
 	// Check looks at an input file as it comes in (jobs.Service.CheckInput).
@@ -75,54 +74,61 @@ type Route struct {
 	Method, Path string
 	Handler      Handler
 	Open         bool // for those who have not logged in too
+	Streams      bool // reads its form as it comes: it brings a file
 }
 
 // Routes are all of them, with paths in gin's form.
 func (p *Pages) Routes() []Route {
-	get := func(path string, pg page) Route {
-		return Route{Method: http.MethodGet, Path: path, Handler: p.show(pg)}
-	}
+	get := func(path string, h Handler) Route { return Route{Method: http.MethodGet, Path: path, Handler: h} }
 	post := func(path string, h Handler) Route { return Route{Method: http.MethodPost, Path: path, Handler: h} }
-	routes := []Route{
-		get("/", page{"overview.html", p.overview}),
-		get("/jobs", page{"jobs.html", p.jobList}),
-		get("/jobs/:id", page{"job.html", p.job}),
-		{Method: http.MethodGet, Path: "/jobs/:id/lines", Handler: p.lines},
+	show := func(path, file string, l load) Route { return get(path, p.show(page{file, l})) }
+	open := func(r Route) Route { r.Open = true; return r }
+	return []Route{
+		show("/", "overview.html", p.overview),
+
+		show("/jobs", "jobs.html", p.jobList),
+		show("/jobs/:id", "job.html", p.job),
+		get("/jobs/:id/lines", p.lines),
 		post("/jobs/:id/cancel", p.cancelJob),
 		post("/jobs/:id/retry", p.retryJob),
 		post("/jobs/:id/pause", p.moveTuning("pause")),
 		post("/jobs/:id/resume", p.moveTuning("resume")),
-		get("/new", page{"new.html", p.composer}),
+
+		show("/new", "new.html", p.composer),
 		post("/new", p.submit),
-		{Method: http.MethodPost, Path: "/new/code", Handler: p.composerCode},
-		{Method: http.MethodPost, Path: "/new/file", Handler: p.checkFile},
-		{Method: http.MethodGet, Path: "/new/file", Handler: p.checkProgress},
-		get("/webhooks", page{"webhooks.html", p.webhooks}),
+		post("/new/code", p.composerCode),
+		{Method: http.MethodPost, Path: "/new/file", Handler: p.checkFile, Streams: true},
+		get("/new/file", p.checkProgress),
+
+		show("/webhooks", "webhooks.html", p.webhooks),
 		post("/webhooks", p.addWebhook),
-		get("/webhooks/:id", page{"webhook.html", p.webhook}),
+		show("/webhooks/:id", "webhook.html", p.webhook),
 		post("/webhooks/:id", p.changeWebhook),
 		post("/webhooks/:id/rotate", p.rotateSecret),
 		post("/webhooks/:id/test", p.testFire),
 		post("/webhooks/:id/active", p.switchWebhook),
 		post("/webhooks/:id/delete", p.deleteWebhook),
-		get("/deliveries", page{"deliveries.html", p.deliveries}),
+
+		show("/deliveries", "deliveries.html", p.deliveries),
 		post("/deliveries/retry", p.retryDeliveries),
-		get("/deliveries/:id", page{"delivery.html", p.delivery}),
+		show("/deliveries/:id", "delivery.html", p.delivery),
 		post("/deliveries/:id/retry", p.retryDelivery),
 		post("/deliveries/:id/cancel", p.cancelDelivery),
-		get("/files", page{"files.html", p.files}),
-		get("/files/:id", page{"file.html", p.file}),
+
+		show("/files", "files.html", p.files),
+		show("/files/:id", "file.html", p.file),
 		post("/files/:id/delete", p.deleteFile),
-		get("/events", page{"events.html", p.events}),
-		get("/events/:id", page{"event.html", p.event}),
-		get("/providers", page{"providers.html", p.providers}),
-		get("/settings", page{"settings.html", p.settings}),
-		{Method: http.MethodGet, Path: "/assets/:name", Handler: p.asset, Open: true},
-		{Method: http.MethodGet, Path: LoginPath, Handler: p.loginPage, Open: true},
-		{Method: http.MethodPost, Path: LoginPath, Handler: p.login, Open: true},
-		{Method: http.MethodPost, Path: "/logout", Handler: p.logout, Open: true},
+
+		show("/events", "events.html", p.events),
+		show("/events/:id", "event.html", p.event),
+		show("/providers", "providers.html", p.providers),
+		show("/settings", "settings.html", p.settings),
+
+		open(get("/assets/:name", p.asset)),
+		open(get(LoginPath, p.loginPage)),
+		open(post(LoginPath, p.login)),
+		open(post("/logout", p.logout)),
 	}
-	return routes
 }
 
 func (p *Pages) now() jobs.Time {

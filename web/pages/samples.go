@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/ringback/ringback/jobs"
 )
 
 // firstCall is what somebody can try who has nothing yet.
@@ -20,7 +23,7 @@ func firstCall(url string) string {
 func (p *Pages) samples(c *composerPage) []codeTab {
 	s := sample{page: c, url: p.PublicURL}
 	return []codeTab{
-		{"curl", s.curl(), s.note("Keys and header values come from the environment and are never written into the sample.")},
+		{"curl", s.curl(), "Keys and header values come from the environment and are never written into the sample."},
 		{"Go", s.golang(), s.sdk("github.com/openai/openai-go/v3")},
 		{"Python", s.python(), s.sdk("pip install openai")},
 		{"JavaScript", s.javascript(), s.sdk("npm install openai")},
@@ -31,8 +34,6 @@ type sample struct {
 	page *composerPage
 	url  string
 }
-
-func (s sample) note(text string) string { return text }
 
 func (s sample) sdk(where string) string {
 	if s.page.Kind == "generation" {
@@ -68,25 +69,13 @@ type syntax struct {
 	object func(members []string) string // an object of rendered members
 }
 
-func (s sample) members(x syntax, skip ...string) []string {
+func (s sample) members(x syntax) []string {
 	_, body := s.page.request()
 	var out []string
 	for _, m := range body {
-		if contains(skip, m.name) {
-			continue
-		}
 		out = append(out, x.key(m.name)+s.value(x, m.name, m.value))
 	}
 	return out
-}
-
-func contains(all []string, one string) bool {
-	for _, s := range all {
-		if s == one {
-			return true
-		}
-	}
-	return false
 }
 
 func (s sample) value(x syntax, name string, value any) string {
@@ -103,13 +92,8 @@ func (s sample) value(x syntax, name string, value any) string {
 		}
 		return x.object(inner)
 	case map[string]string:
-		names := make([]string, 0, len(v))
-		for n := range v {
-			names = append(names, n)
-		}
-		sort.Strings(names)
 		var inner []string
-		for _, n := range names {
+		for _, n := range slices.Sorted(maps.Keys(v)) {
 			if name == "headers" {
 				inner = append(inner, x.key(n)+x.env(environment(n)))
 			} else {
@@ -167,7 +151,7 @@ func (s sample) python() string {
 	var known, extra []string
 	for _, m := range body {
 		line := s.value(x, m.name, m.value)
-		if contains([]string{"webhook", "priority"}, m.name) {
+		if slices.Contains([]string{"webhook", "priority"}, m.name) {
 			extra = append(extra, quoted(m.name)+": "+line)
 		} else {
 			known = append(known, m.name+"="+line)
@@ -200,10 +184,9 @@ func (s sample) javascript() string {
 
 // propertyName writes a member's name, quoted where it must be.
 func propertyName(name string) string {
-	for _, c := range name {
-		if !(c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z') {
-			return quoted(name) + ": "
-		}
+	odd := func(c rune) bool { return c != '_' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') }
+	if strings.ContainsFunc(name, odd) {
+		return quoted(name) + ": "
 	}
 	return name + ": "
 }
@@ -220,7 +203,7 @@ func (s sample) golang() string {
 	}
 	call, params := "client.Batches.New", "openai.BatchNewParams"
 	fields := []string{
-		"InputFileID:      file.ID", "Endpoint:         openai.BatchNewParamsEndpoint(" + strconv.Quote(orElse(s.page.Path, batchPaths[0])) + ")",
+		"InputFileID:      file.ID", "Endpoint:         openai.BatchNewParamsEndpoint(" + strconv.Quote(orElse(s.page.Path, jobs.BatchPaths[0])) + ")",
 		"CompletionWindow: openai.BatchNewParamsCompletionWindow(" + strconv.Quote(orElse(s.page.Window, "24h")) + ")",
 	}
 	purpose := "openai.FilePurposeBatch"
@@ -234,7 +217,7 @@ func (s sample) golang() string {
 	var extra []string
 	_, body := s.page.request()
 	for _, m := range body {
-		if contains([]string{"webhook", "priority", "metadata"}, m.name) {
+		if slices.Contains([]string{"webhook", "priority", "metadata"}, m.name) {
 			extra = append(extra, "\n\toption.WithJSONSet("+strconv.Quote(m.name)+", "+s.value(x, m.name, m.value)+"),")
 		}
 	}
