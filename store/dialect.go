@@ -19,7 +19,7 @@ type dialect struct {
 	ofMetadata string    // two values: jobs whose metadata has a pair
 	noMetadata string
 	keptLines  string
-	holds      string // lines whose bytes hold a value's
+	holds      string // lines whose bytes hold a text's
 	joinText   string // an aggregate's name: texts in a row
 }
 
@@ -42,7 +42,7 @@ var (
 		ofMetadata: `CASE WHEN metadata IS NULL OR convert_from(metadata, 'UTF8') IN ('', 'null') OR regexp_replace(replace(convert_from(metadata, 'UTF8'), '\\', ''),
 				'\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}', '', 'g') ~ '\\u([dD][89a-fA-F]|0000)' THEN FALSE
 			ELSE EXISTS (SELECT 1 FROM json_each_text(convert_from(metadata, 'UTF8')::json) AS pair WHERE pair.key = ? AND pair.value = ?) END`,
-		holds:      "position(?::bytea IN text) > 0",
+		holds:      "position(convert_to(?, 'UTF8') IN text) > 0",
 		noMetadata: "(metadata IS NULL OR convert_from(metadata, 'UTF8') IN ('', '{}', 'null'))",
 		keptLines:  `SELECT kept, text FROM lines WHERE project_id = ? AND job_id = ? AND kept > ? ORDER BY kept LIMIT ? OFFSET ?`,
 		joinText:   "string_agg",

@@ -180,7 +180,7 @@ func (s *Store) Outcomes(ctx context.Context, q jobs.OutcomeQuery) (found []jobs
 		db = db.Where("NOT ok")
 	}
 	if q.CustomID != "" {
-		db = db.Where(sqlOf(s.reads).holds, []byte(`"custom_id":`+string(plainText(q.CustomID))+`,`))
+		db = db.Where(sqlOf(s.reads).holds, `"custom_id":`+string(plainText(q.CustomID))+`,`)
 	}
 	err = db.Order("line").Limit(q.Limit + 1).Find(&found).Error
 	if len(found) > q.Limit {
