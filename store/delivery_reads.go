@@ -28,7 +28,7 @@ func (s *Store) JobDeliveries(ctx context.Context, job jobs.Ref) ([]callbacks.De
 
 // Deliveries reads a page, newest first, with its attempts as a list shows them: without what was sent and answered.
 func (s *Store) Deliveries(ctx context.Context, q callbacks.DeliveryQuery) (page []callbacks.Delivery, attempts []callbacks.Attempt, more bool, err error) {
-	db := matching(s.read(ctx), q.DeliveryFilter)
+	db := matching(s.deliveriesBy(ctx, q.DeliveryFilter), q.DeliveryFilter)
 	if q.After != "" {
 		last, err := takeDelivery(s.read(ctx), jobs.Ref{ProjectID: q.ProjectID, ID: q.After})
 		if err != nil {
@@ -56,6 +56,24 @@ func createdAt(f callbacks.DeliveryFilter) string {
 		return "+created_at"
 	}
 	return "created_at"
+}
+
+// deliveriesBy reads deliveries by the index that holds most of what a filter asks for.
+func (s *Store) deliveriesBy(ctx context.Context, f callbacks.DeliveryFilter) *gorm.DB {
+	index := "deliveries_newest"
+	switch {
+	case f.JobID != "" || f.EventID != "":
+		return s.read(ctx) // there are few
+	case f.NeverArrived || f.State == callbacks.Failed || f.State == callbacks.Cancelled:
+		index = "deliveries_ended"
+	case f.State == callbacks.Waiting || f.State == callbacks.Sending:
+		index = "deliveries_open"
+	case f.EventType != "":
+		index = "deliveries_type"
+	case f.EndpointID != "":
+		index = "deliveries_endpoint"
+	}
+	return s.read(ctx).Table(sqlOf(s.reads).readBy("deliveries", index))
 }
 
 // matching are a project's deliveries that a filter picks. The conditions of the partial indexes stand in it as the

@@ -114,7 +114,7 @@ const bounded = ` LIMIT 10001`
 func (s *Store) CountJobs(ctx context.Context, project string) (map[jobs.Group]int64, error) {
 	counts := map[jobs.Group]int64{}
 	var all int64
-	err := s.read(ctx).Raw("SELECT count(*) FROM (SELECT 1 FROM jobs WHERE project_id = ?"+bounded+") AS some", project).Scan(&all).Error
+	err := s.read(ctx).Raw("SELECT count(*) FROM (SELECT 1 FROM jobs WHERE project_id = ?"+bounded+") AS few", project).Scan(&all).Error
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ func (s *Store) CountJobs(ctx context.Context, project string) (map[jobs.Group]i
 			N      int64
 		}
 		err := s.read(ctx).Raw(`SELECT status, blocked_by = 'provider_down' AS stuck, count(*) AS n FROM (
-			SELECT status, blocked_by FROM jobs WHERE project_id = ? AND `+which+bounded+`) AS some GROUP BY status, stuck`, project).Scan(&some).Error
+			SELECT status, blocked_by FROM jobs WHERE project_id = ? AND `+which+bounded+`) AS few GROUP BY status, stuck`, project).Scan(&some).Error
 		if err != nil {
 			return nil, err
 		}
