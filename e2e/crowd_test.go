@@ -31,7 +31,7 @@ const month = 30 * 24 * time.Hour
 // startCrowd fills a new database and starts Ringback over it. Nothing of what is in it is due.
 func startCrowd(t *testing.T, m mode, size int, settings ...string) *crowd {
 	t.Helper()
-	c := &crowd{jobs: size, lines: max(size/2, 20_000), began: time.Now().Add(-month).UnixMilli()}
+	c := &crowd{jobs: size, lines: 20_000, began: time.Now().Add(-month).UnixMilli()}
 	settings = append(settings, openCallbacks()...)
 	settings = append(settings, "retention.events=0s", "retention.attempts=0s", "retention.jobs=0s", "retention.results=0s", "retention.files=0s")
 	if m == scaled {
@@ -80,7 +80,7 @@ func (c *crowd) fill() {
 	if kind == "sqlite" {
 		do("PRAGMA locking_mode=NORMAL", "PRAGMA journal_mode=WAL")
 	} else {
-		do("SELECT setval('event_positions', "+fmt.Sprint(3*c.jobs+1000)+")", "VACUUM ANALYZE") // as autovacuum does in time
+		do("SELECT setval('event_positions', "+fmt.Sprint(3*c.jobs+1000)+")", "VACUUM ANALYZE", "CHECKPOINT") // as autovacuum does in time
 	}
 }
 
@@ -253,7 +253,7 @@ func (c *crowd) special() (all []string) {
 			SELECT 'default', 'ftevent-' || n, '`+c.tuned+`', 'r' || n, {now} + n, 'info', 'Step ' || n || ': training loss=1.5', 'metrics', {raw('{"step":' || n || ',"train_loss":1.5,"total_steps":1000}')} FROM many`),
 		c.many(10, `INSERT INTO checkpoints (project_id, id, job_id, created_at, model, step, metrics)
 			SELECT 'default', 'ftckpt_' || n, '`+c.tuned+`', {now}, 'ft:m:ckpt-step-' || n, n * 100, {raw('{"step":1,"train_loss":1.5}')} FROM many`),
-		`UPDATE endpoints SET failing_since = {now} - 7200000, failures = 40, last_failure_at = {now} - 100000 WHERE id = '`+c.endpoints[7]+`'`,
+		`UPDATE endpoints SET failing_since = {now} - 7200000, last_success_at = {now} - 9 * 86400000, failures = 40, last_failure_at = {now} - 100000 WHERE id = '`+c.endpoints[7]+`'`,
 		`INSERT INTO gates (project_id, id, shut_at) VALUES ('default', '`+c.endpoints[7]+`', {now} - 7200000)`,
 		`INSERT INTO wakes (project_id, gate, wake_at) VALUES ('default', '`+c.endpoints[7]+`', {later})`,
 	)

@@ -272,6 +272,7 @@ func (s *Store) Outcomes(ctx context.Context, q jobs.OutcomeQuery) (found []jobs
 	if q.CustomID != "" {
 		text := `"custom_id":` + string(plainText(q.CustomID)) + `,`
 		db = db.Where(sqlOf(s.reads).begins, map[string]any{"text": text, "within": len(text) + lineHead})
+		q.Limit = 1 // of a batch's lines one has it
 	}
 	err = db.Order("line").Limit(q.Limit + 1).Find(&found).Error
 	if len(found) > q.Limit {

@@ -69,19 +69,20 @@ func (s *Store) SearchJobs(ctx context.Context, q jobs.Search) ([]jobs.Job, bool
 	if q.Since > 0 {
 		db = db.Where("created_at >= ?", q.Since)
 	}
+	after := jobs.Job{CreatedAt: never}
+	if q.After != "" {
+		var err error
+		if after, err = takeJob(s.read(ctx), jobs.Ref{ProjectID: q.ProjectID, ID: q.After}); err != nil {
+			return nil, false, unknownCursor(err, q.After)
+		}
+		db = db.Where("(created_at, id) < (?, ?)", after.CreatedAt, after.ID)
+	}
 	if text := strings.TrimSpace(q.Text); text != "" {
-		found, err := s.idsOfWords(ctx, q.ProjectID, text)
+		found, err := s.idsOfWords(ctx, q.ProjectID, text, &after)
 		if err != nil {
 			return nil, false, err
 		}
 		db = db.Where("id IN ?", found)
-	}
-	if q.After != "" {
-		after, err := takeJob(s.read(ctx), jobs.Ref{ProjectID: q.ProjectID, ID: q.After})
-		if err != nil {
-			return nil, false, unknownCursor(err, q.After)
-		}
-		db = db.Where("(created_at, id) < (?, ?)", after.CreatedAt, after.ID)
 	}
 	var page []jobs.Job
 	err := db.Order("created_at DESC, id DESC").Limit(q.Limit + 1).Find(&page).Error
@@ -91,21 +92,36 @@ func (s *Store) SearchJobs(ctx context.Context, q jobs.Search) ([]jobs.Job, bool
 	return page, false, err
 }
 
-// mostFound bounds how many jobs one search goes on with: the newest.
-const mostFound = 500
+// mostFound bounds how many jobs one page of a search goes on with: the newest.
+const mostFound = 300
 
-// idsOfWords are the newest jobs whose ID ends or begins so, or whose metadata holds the text.
-func (s *Store) idsOfWords(ctx context.Context, project, text string) (ids []string, err error) {
+// never is later than all times.
+const never = jobs.Time(1) << 60
+
+// idsOfWords are the newest jobs before one whose ID begins so, or whose metadata holds the text.
+func (s *Store) idsOfWords(ctx context.Context, project, text string, before *jobs.Job) (ids []string, err error) {
 	like := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(text)) + "%"
-	err = s.read(ctx).Raw(`SELECT job_id FROM job_words WHERE project_id = ? AND words LIKE ? ESCAPE '\' ORDER BY created_at DESC, job_id DESC LIMIT ?`,
-		project, like, mostFound).Scan(&ids).Error
+	err = s.read(ctx).Raw(`SELECT job_id FROM job_words WHERE project_id = ? AND words LIKE ? ESCAPE '\' AND (created_at, job_id) < (?, ?)
+		ORDER BY created_at DESC, job_id DESC LIMIT ?`, project, like, before.CreatedAt, before.ID, mostFound).Scan(&ids).Error
 	if err != nil || len(text) > 64 {
 		return ids, err
 	}
-	var named []string
-	err = s.read(ctx).Raw("SELECT id FROM jobs WHERE project_id = ? AND id >= ? AND id < ? ORDER BY id DESC LIMIT ?", project, text, text+"\x7f", mostFound).Scan(&named).Error
-	return append(ids, named...), err
+	beginnings := []string{text}
+	if at := strings.IndexAny(text, "_-") + 1; at > 0 && asMade(text, at) != text {
+		beginnings = append(beginnings, asMade(text, at))
+	}
+	for _, b := range beginnings {
+		var named []string
+		if err := s.read(ctx).Raw("SELECT id FROM jobs WHERE project_id = ? AND id >= ? AND id < ? ORDER BY id DESC LIMIT ?", project, b, b+"\x7f", mostFound).Scan(&named).Error; err != nil {
+			return nil, err
+		}
+		ids = append(ids, named...)
+	}
+	return ids, nil
 }
+
+// asMade is an ID in the letters that jobs.NewID makes: small ones up to a place, then capitals.
+func asMade(id string, at int) string { return strings.ToLower(id[:at]) + strings.ToUpper(id[at:]) }
 
 // bounded ends a count at its bound.
 const bounded = ` LIMIT 10001`
