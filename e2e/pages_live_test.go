@@ -1,0 +1,121 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// liveBound is how much of a core a page may cost the server while it is open and nothing happens.
+const liveBound = 0.01
+
+// TestOpenPagesCostLittle: each page for itself (`make growth`), or one of each kind at once.
+func TestOpenPagesCostLittle(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes time")
+	}
+	for _, m := range []mode{embedded, scaled} {
+		t.Run(string(m), func(t *testing.T) {
+			c := startCrowd(t, m, crowded())
+			pages := livePages(c)
+			if os.Getenv("RINGBACK_GROWTH") == "" {
+				idle, open := c.cost(5*time.Second), c.cost(10*time.Second, pages...)
+				t.Logf("%s of a core with nothing open, %s with %d pages", percent(idle), percent(open), len(pages))
+				require.Less(t, open-idle, liveBound*float64(len(pages)))
+				return
+			}
+			idle := c.cost(20 * time.Second)
+			table := [][]string{{"open page, " + string(m), "of a core"}, {"none", percent(idle)}}
+			for _, page := range pages {
+				one := c.cost(20*time.Second, page)
+				table = append(table, []string{page, percent(one - idle)})
+				require.Less(t, one-idle, liveBound, page)
+			}
+			printTable(append(table, c.busy()...))
+		})
+	}
+}
+
+func percent(share float64) string { return fmt.Sprintf("%.2f %%", 100*share) }
+
+// cost is how much of a core the server takes while streams of pages are open, from their first look on.
+func (c *crowd) cost(span time.Duration, pages ...string) float64 {
+	c.t.Helper()
+	ctx, cancel := context.WithCancel(c.t.Context())
+	defer cancel()
+	for _, page := range pages {
+		c.watch(ctx, page)
+	}
+	time.Sleep(2 * time.Second)
+	before, began := c.cpu(), time.Now()
+	time.Sleep(span)
+	return (c.cpu() - before).Seconds() / time.Since(began).Seconds()
+}
+
+// watch opens a page's stream, and reads what comes until the context ends.
+func (c *crowd) watch(ctx context.Context, page string) {
+	c.t.Helper()
+	request, err := http.NewRequestWithContext(ctx, "GET", c.url+page, nil)
+	require.NoError(c.t, err)
+	request.Header.Set("Accept", "text/event-stream")
+	response, err := c.http.Do(request)
+	require.NoError(c.t, err)
+	require.Equal(c.t, http.StatusOK, response.StatusCode, page)
+	go func() {
+		defer response.Body.Close()
+		_, _ = io.Copy(io.Discard, response.Body) // until the context ends
+	}()
+}
+
+// cpu is what the present life has taken of the processors, see proc_pid_stat(5).
+func (s *server) cpu() time.Duration {
+	s.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.process.Process.Pid))
+	require.NoError(s.t, err)
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	var ticks int64
+	for _, field := range fields[11:13] { // utime and stime
+		n, err := strconv.ParseInt(field, 10, 64)
+		require.NoError(s.t, err)
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond
+}
+
+// busy are rows of a table: what a batch takes of the processors, with no page open and with those that show it.
+func (c *crowd) busy() (rows [][]string) {
+	c.t.Helper()
+	var text strings.Builder
+	for i := range 20_000 {
+		text.WriteString(line(customID(i), strings.Replace(ask(question(i)), `"grow"`, `"sim-small"`, 1)) + "\n")
+	}
+	file := c.input(text.String())
+	for _, open := range []bool{false, true, false, true} {
+		ctx, cancel := context.WithCancel(c.t.Context())
+		before, began := c.cpu(), time.Now()
+		id := c.batch(file, "")
+		if open {
+			c.watch(ctx, "/")
+			c.watch(ctx, "/jobs")
+			c.watch(ctx, "/jobs/"+id)
+		}
+		for !terminal(c.read("/v1/jobs/" + id + "?wait=10s").get("status").String()) {
+			require.Less(c.t, time.Since(began), 5*time.Minute)
+		}
+		took := time.Since(began)
+		rows = append(rows, []string{
+			fmt.Sprintf("a batch of 20,000 lines, %s", map[bool]string{true: "with /, /jobs and its own page open", false: "with none"}[open]),
+			fmt.Sprintf("%s in %.1f s", percent((c.cpu()-before).Seconds()/took.Seconds()), took.Seconds()),
+		})
+		cancel()
+	}
+	return rows
+}
