@@ -14,6 +14,7 @@ import (
 // crowd is a Ringback, of one process, whose database holds much of everything.
 type crowd struct {
 	*server
+	mode      mode
 	dsn       string // empty: SQLite
 	jobs      int    // and three times as many events, ten times as many deliveries, a tenth as many files
 	lines     int    // of each of two batches
@@ -31,7 +32,7 @@ const month = 30 * 24 * time.Hour
 // startCrowd fills a new database and starts Ringback over it. Nothing of what is in it is due.
 func startCrowd(t *testing.T, m mode, size int, settings ...string) *crowd {
 	t.Helper()
-	c := &crowd{jobs: size, lines: 20_000, began: time.Now().Add(-month).UnixMilli()}
+	c := &crowd{mode: m, jobs: size, lines: 20_000, began: time.Now().Add(-month).UnixMilli()}
 	settings = append(settings, openCallbacks()...)
 	settings = append(settings, "retention.events=0s", "retention.attempts=0s", "retention.jobs=0s", "retention.results=0s", "retention.files=0s")
 	if m == scaled {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -17,31 +16,24 @@ import (
 // liveBound is how much of a core a page may cost the server while it is open and nothing happens.
 const liveBound = 0.01
 
-// TestOpenPagesCostLittle: each page for itself (`make growth`), or one of each kind at once.
-func TestOpenPagesCostLittle(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes time")
+// costsLittle measures each page for itself (`make growth`), or one of each kind at once.
+func (c *crowd) costsLittle() {
+	c.t.Helper()
+	pages := livePages(c)
+	if crowded() < promised {
+		idle, open := c.cost(2*time.Second), c.cost(5*time.Second, pages...)
+		c.t.Logf("%s of a core with nothing open, %s with %d pages", percent(idle), percent(open), len(pages))
+		require.Less(c.t, open-idle, liveBound*float64(len(pages)))
+		return
 	}
-	for _, m := range []mode{embedded, scaled} {
-		t.Run(string(m), func(t *testing.T) {
-			c := startCrowd(t, m, crowded())
-			pages := livePages(c)
-			if os.Getenv("RINGBACK_GROWTH") == "" {
-				idle, open := c.cost(5*time.Second), c.cost(10*time.Second, pages...)
-				t.Logf("%s of a core with nothing open, %s with %d pages", percent(idle), percent(open), len(pages))
-				require.Less(t, open-idle, liveBound*float64(len(pages)))
-				return
-			}
-			idle := c.cost(20 * time.Second)
-			table := [][]string{{"open page, " + string(m), "of a core"}, {"none", percent(idle)}}
-			for _, page := range pages {
-				one := c.cost(20*time.Second, page)
-				table = append(table, []string{page, percent(one - idle)})
-				require.Less(t, one-idle, liveBound, page)
-			}
-			printTable(append(table, c.busy()...))
-		})
+	idle := c.cost(20 * time.Second)
+	table := [][]string{{"open page, " + string(c.mode), "of a core"}, {"none", percent(idle)}}
+	for _, page := range pages {
+		one := c.cost(20*time.Second, page)
+		table = append(table, []string{page, percent(one - idle)})
+		require.Less(c.t, one-idle, liveBound, page)
 	}
+	printTable(append(table, c.busy()...))
 }
 
 func percent(share float64) string { return fmt.Sprintf("%.2f %%", 100*share) }
@@ -54,7 +46,7 @@ func (c *crowd) cost(span time.Duration, pages ...string) float64 {
 	for _, page := range pages {
 		c.watch(ctx, page)
 	}
-	time.Sleep(2 * time.Second)
+	time.Sleep(time.Second)
 	before, began := c.cpu(), time.Now()
 	time.Sleep(span)
 	return (c.cpu() - before).Seconds() / time.Since(began).Seconds()
@@ -95,7 +87,7 @@ func (c *crowd) busy() (rows [][]string) {
 	c.t.Helper()
 	var text strings.Builder
 	for i := range 20_000 {
-		text.WriteString(line(customID(i), strings.Replace(ask(question(i)), `"grow"`, `"sim-small"`, 1)) + "\n")
+		text.WriteString(asked(customID(i), question(i)) + "\n")
 	}
 	file := c.input(text.String())
 	for _, open := range []bool{false, true, false, true} {
