@@ -21,9 +21,9 @@ func (s *Store) Standing(ctx context.Context, project string) (st jobs.Standing,
 		to    *int64
 		query string
 	}{
-		{&st.Open, "SELECT 1 FROM jobs WHERE project_id = ? AND ended_at = 0"},
+		{&st.Open, "SELECT 1 FROM jobs WHERE project_id = ? AND ended_at = 0" + newestFirst},
 		{&st.Failing, "SELECT 1 FROM endpoints WHERE project_id = ? AND deleted_at = 0 AND (failing_since > 0 OR disabled <> '')"},
-		{&st.Waiting, "SELECT 1 FROM deliveries WHERE project_id = ? AND state IN ('waiting', 'sending')"},
+		{&st.Waiting, "SELECT 1 FROM deliveries WHERE project_id = ? AND state IN ('waiting', 'sending')" + newestFirst},
 	} {
 		if err := s.read(ctx).Raw("SELECT count(*) FROM ("+c.query+bounded+") AS few", project).Scan(c.to).Error; err != nil {
 			return st, err
@@ -34,7 +34,7 @@ func (s *Store) Standing(ctx context.Context, project string) (st jobs.Standing,
 
 // CountDeliveries counts what a filter picks, to its bound.
 func (s *Store) CountDeliveries(ctx context.Context, f callbacks.DeliveryFilter) (n int64, err error) {
-	few := matching(s.deliveriesBy(ctx, f).Model(&callbacks.Delivery{}).Select("1"), f).Limit(jobs.CountBound + 1)
+	few := matching(s.deliveriesBy(ctx, f).Model(&callbacks.Delivery{}).Select("1"), f).Order(createdAt(f) + " DESC").Limit(jobs.CountBound + 1)
 	err = s.read(ctx).Table("(?) AS few", few).Count(&n).Error
 	return n, err
 }
@@ -74,7 +74,7 @@ func (s *Store) StatesOfDeliveries(ctx context.Context, f callbacks.DeliveryFilt
 func (s *Store) statesOf(ctx context.Context, f callbacks.DeliveryFilter, which string) (map[callbacks.State]int64, error) {
 	db := s.deliveriesBy(ctx, f)
 	f.State = ""
-	few := matching(db.Model(&callbacks.Delivery{}).Select("state"), f).Where(which).Limit(jobs.CountBound + 1)
+	few := matching(db.Model(&callbacks.Delivery{}).Select("state"), f).Where(which).Order(createdAt(f) + " DESC").Limit(jobs.CountBound + 1)
 	var rows []struct {
 		State callbacks.State
 		N     int64

@@ -123,25 +123,32 @@ func (s *Store) idsOfWords(ctx context.Context, project, text string, before *jo
 // asMade is an ID in the letters that jobs.NewID makes: small ones up to a place, then capitals.
 func asMade(id string, at int) string { return strings.ToLower(id[:at]) + strings.ToUpper(id[at:]) }
 
-// bounded ends a count at its bound.
-const bounded = ` LIMIT 10001`
+// bounded ends a count at its bound, and newestFirst has it go through an index: PostgreSQL may else look for the few that it expects
+// to find soon through the whole table.
+const (
+	bounded     = ` LIMIT 10001`
+	newestFirst = ` ORDER BY created_at DESC`
+)
 
 // CountJobs counts a project's jobs by group, each to jobs.CountBound and a bit at most.
 func (s *Store) CountJobs(ctx context.Context, project string) (map[jobs.Group]int64, error) {
 	counts := map[jobs.Group]int64{}
 	var all int64
-	err := s.read(ctx).Raw("SELECT count(*) FROM (SELECT 1 FROM jobs WHERE project_id = ?"+bounded+") AS few", project).Scan(&all).Error
+	err := s.read(ctx).Raw("SELECT count(*) FROM (SELECT 1 FROM jobs WHERE project_id = ?"+newestFirst+bounded+") AS few", project).Scan(&all).Error
 	if err != nil {
 		return nil, err
 	}
-	for _, which := range []string{"ended_at = 0", "ended_at > 0 AND status NOT IN ('completed', 'succeeded')"} {
+	for _, one := range []struct{ stuck, which string }{
+		{"blocked_by = 'provider_down'", "ended_at = 0"},
+		{"FALSE", "ended_at > 0 AND status NOT IN ('completed', 'succeeded')"}, // what has ended is not stuck
+	} {
 		var some []struct {
 			Status jobs.Status
 			Stuck  bool
 			N      int64
 		}
-		err := s.read(ctx).Raw(`SELECT status, blocked_by = 'provider_down' AS stuck, count(*) AS n FROM (
-			SELECT status, blocked_by FROM jobs WHERE project_id = ? AND `+which+bounded+`) AS few GROUP BY status, stuck`, project).Scan(&some).Error
+		err := s.read(ctx).Raw("SELECT status, stuck, count(*) AS n FROM (SELECT status, "+one.stuck+" AS stuck FROM jobs WHERE project_id = ? AND "+
+			one.which+newestFirst+bounded+") AS few GROUP BY status, stuck", project).Scan(&some).Error
 		if err != nil {
 			return nil, err
 		}
