@@ -14,7 +14,7 @@ import (
 // How a page's stream goes.
 const (
 	livePace     = time.Second // between two looks, or longer where they are dear
-	liveRest     = 120         // times as long as a look took: all of them together take less than a hundredth of a core
+	liveRest     = 250         // times as long as a look took: with what it leaves to the collector of garbage under a hundredth of a core
 	livePaceMost = 10 * time.Second
 	liveSilence  = 15 * time.Second // longest silence: proxies cut a connection that says nothing
 	livePatience = 10 * time.Second // how long a browser may take to read
