@@ -3,7 +3,7 @@
 # make check   format, vet, lint, known vulnerabilities, architecture
 # make chaos   200 kills under load in each mode, and the ledgers of what arrived: half an hour
 # make soak    an hour of load and faults in both modes (SOAK=10m: ten minutes), the ledgers, and what the processes took up
-# make growth  a million lines in one batch, a million finished jobs, and four workers at one batch: tables, in both modes
+# make growth  a million lines in one batch, a million finished jobs, pages over a million callbacks, four workers at one batch: tables, in both modes
 # make bench   the full bench; its table stands in the README
 # make fuzz    each fuzz target for FUZZTIME (default 1m)
 
@@ -83,4 +83,4 @@ soak: needs
 
 # It takes minutes, a quiet machine and some 10 GB of disk in TMPDIR.
 growth: needs
-	RINGBACK_GROWTH=full RINGBACK_SCALING_LINES=12000 go test -count=1 -timeout 2h -v ./e2e -run 'TestGrowth|TestMoreWorkersFinishABatchSooner'
+	RINGBACK_GROWTH=full RINGBACK_SCALING_LINES=12000 go test -count=1 -timeout 2h -v ./e2e -run 'TestGrowth|TestPages|TestMoreWorkersFinishABatchSooner'

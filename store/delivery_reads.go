@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -28,7 +29,10 @@ func (s *Store) JobDeliveries(ctx context.Context, job jobs.Ref) ([]callbacks.De
 
 // Deliveries reads a page, newest first, with its attempts as a list shows them: without what was sent and answered.
 func (s *Store) Deliveries(ctx context.Context, q callbacks.DeliveryQuery) (page []callbacks.Delivery, attempts []callbacks.Attempt, more bool, err error) {
-	db := matching(s.read(ctx), q.DeliveryFilter)
+	if q.Until, err = s.untilSuccess(ctx, q.DeliveryFilter); err != nil {
+		return nil, nil, false, err
+	}
+	db := matching(s.deliveriesBy(ctx, q.DeliveryFilter), q.DeliveryFilter)
 	if q.After != "" {
 		last, err := takeDelivery(s.read(ctx), jobs.Ref{ProjectID: q.ProjectID, ID: q.After})
 		if err != nil {
@@ -49,6 +53,26 @@ func (s *Store) Deliveries(ctx context.Context, q callbacks.DeliveryQuery) (page
 	return page, attempts, more, err
 }
 
+// clockSkew is more than the clocks of two processes differ by.
+const clockSkew = 10 * time.Minute
+
+// untilSuccess is when a filter ends. What an endpoint has got was made before its last success: all that has been waiting since
+// then is passed over at once.
+func (s *Store) untilSuccess(ctx context.Context, f callbacks.DeliveryFilter) (jobs.Time, error) {
+	if f.EndpointID == "" || f.State != callbacks.Delivered {
+		return f.Until, nil
+	}
+	var last []jobs.Time
+	err := s.read(ctx).Raw("SELECT last_success_at FROM endpoints WHERE project_id = ? AND id = ? AND last_success_at > 0", f.ProjectID, f.EndpointID).Scan(&last).Error
+	if err != nil || len(last) == 0 {
+		return f.Until, err
+	}
+	if most := last[0].Add(clockSkew); f.Until == 0 || most < f.Until {
+		return most, nil
+	}
+	return f.Until, nil
+}
+
 // createdAt is the column that deliveries are paged by. It is put so that the planner cannot use its index where only a
 // few rows match, a job's or an event's: it would walk through the whole project's to save sorting those.
 func createdAt(f callbacks.DeliveryFilter) string {
@@ -56,6 +80,24 @@ func createdAt(f callbacks.DeliveryFilter) string {
 		return "+created_at"
 	}
 	return "created_at"
+}
+
+// deliveriesBy reads deliveries by the index that holds most of what a filter asks for.
+func (s *Store) deliveriesBy(ctx context.Context, f callbacks.DeliveryFilter) *gorm.DB {
+	index := "deliveries_newest"
+	switch {
+	case f.JobID != "" || f.EventID != "":
+		return s.read(ctx) // there are few
+	case f.NeverArrived || f.State == callbacks.Failed || f.State == callbacks.Cancelled:
+		index = "deliveries_ended"
+	case f.State == callbacks.Waiting || f.State == callbacks.Sending:
+		index = "deliveries_open"
+	case f.EndpointID != "":
+		index = "deliveries_endpoint"
+	case f.EventType != "":
+		index = "deliveries_type"
+	}
+	return s.read(ctx).Table(sqlOf(s.reads).readBy("deliveries", index))
 }
 
 // matching are a project's deliveries that a filter picks. The conditions of the partial indexes stand in it as the

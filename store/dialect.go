@@ -19,8 +19,9 @@ type dialect struct {
 	ofMetadata string    // two values: jobs whose metadata has a pair
 	noMetadata string
 	keptLines  string
-	holds      string // lines whose bytes hold a value's
+	begins     string // lines whose first bytes hold a text
 	joinText   string // an aggregate's name: texts in a row
+	by         string // names the index that a table is read by, where the planner has no statistics to choose it with
 }
 
 var (
@@ -28,12 +29,13 @@ var (
 		row: "rowid", among: [2]string{"rowid IN (", ")"}, free: "", from: "CROSS JOIN",
 		ofMetadata: "EXISTS (SELECT 1 FROM json_each(jobs.metadata) AS pair WHERE pair.key = ? AND pair.value = ?)",
 		noMetadata: "(metadata IS NULL OR CAST(metadata AS TEXT) IN ('', '{}', 'null'))",
-		holds:      "instr(text, CAST(? AS BLOB)) > 0",
+		begins:     "instr(substr(text, 1, @within), CAST(@text AS BLOB)) > 0",
 		// The index over a batch's lines holds all that is needed to find them.
 		keptLines: `SELECT rowid, text FROM lines WHERE rowid IN (
 			SELECT rowid FROM lines INDEXED BY lines_line WHERE project_id = ? AND job_id = ? AND rowid > ? ORDER BY rowid LIMIT ? OFFSET ?)
 			ORDER BY rowid`,
 		joinText: "group_concat",
+		by:       " INDEXED BY ",
 	}
 	onPostgres = dialect{
 		// An array is looked up place by place; IN may be planned as a look at the whole table.
@@ -42,7 +44,7 @@ var (
 		ofMetadata: `CASE WHEN metadata IS NULL OR convert_from(metadata, 'UTF8') IN ('', 'null') OR regexp_replace(replace(convert_from(metadata, 'UTF8'), '\\', ''),
 				'\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}', '', 'g') ~ '\\u([dD][89a-fA-F]|0000)' THEN FALSE
 			ELSE EXISTS (SELECT 1 FROM json_each_text(convert_from(metadata, 'UTF8')::json) AS pair WHERE pair.key = ? AND pair.value = ?) END`,
-		holds:      "position(convert_to(?, 'UTF8') IN text) > 0",
+		begins:     "position(convert_to(@text, 'UTF8') IN substr(text, 1, @within)) > 0",
 		noMetadata: "(metadata IS NULL OR convert_from(metadata, 'UTF8') IN ('', '{}', 'null'))",
 		keptLines:  `SELECT kept, text FROM lines WHERE project_id = ? AND job_id = ? AND kept > ? ORDER BY kept LIMIT ? OFFSET ?`,
 		joinText:   "string_agg",
@@ -55,6 +57,14 @@ func sqlOf(db *gorm.DB) *dialect {
 		return &onPostgres
 	}
 	return &onSQLite
+}
+
+// readBy is a table as a query reads it: by an index, where that has to be said.
+func (d *dialect) readBy(table, index string) string {
+	if d.by == "" {
+		return table
+	}
+	return table + d.by + index
 }
 
 // joined puts all texts of a column in a row.

@@ -2,12 +2,14 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
+	"gorm.io/gorm"
 
 	"github.com/ringback/ringback/callbacks"
 	"github.com/ringback/ringback/jobs"
@@ -19,11 +21,11 @@ func (s *Store) Standing(ctx context.Context, project string) (st jobs.Standing,
 		to    *int64
 		query string
 	}{
-		{&st.Open, "SELECT 1 FROM jobs WHERE project_id = ? AND ended_at = 0"},
+		{&st.Open, "SELECT 1 FROM jobs WHERE project_id = ? AND ended_at = 0" + newestFirst},
 		{&st.Failing, "SELECT 1 FROM endpoints WHERE project_id = ? AND deleted_at = 0 AND (failing_since > 0 OR disabled <> '')"},
-		{&st.Waiting, "SELECT 1 FROM deliveries WHERE project_id = ? AND state IN ('waiting', 'sending')"},
+		{&st.Waiting, "SELECT 1 FROM deliveries WHERE project_id = ? AND state IN ('waiting', 'sending')" + newestFirst},
 	} {
-		if err := s.read(ctx).Raw("SELECT count(*) FROM ("+c.query+bounded+") AS some", project).Scan(c.to).Error; err != nil {
+		if err := s.read(ctx).Raw("SELECT count(*) FROM ("+c.query+bounded+") AS few", project).Scan(c.to).Error; err != nil {
 			return st, err
 		}
 	}
@@ -32,9 +34,58 @@ func (s *Store) Standing(ctx context.Context, project string) (st jobs.Standing,
 
 // CountDeliveries counts what a filter picks, to its bound.
 func (s *Store) CountDeliveries(ctx context.Context, f callbacks.DeliveryFilter) (n int64, err error) {
-	some := matching(s.read(ctx).Model(&callbacks.Delivery{}).Select("1"), f).Limit(jobs.CountBound + 1)
-	err = s.read(ctx).Table("(?) AS some", some).Count(&n).Error
+	few := matching(s.deliveriesBy(ctx, f).Model(&callbacks.Delivery{}).Select("1"), f).Order(createdAt(f) + " DESC").Limit(jobs.CountBound + 1)
+	err = s.read(ctx).Table("(?) AS few", few).Count(&n).Error
 	return n, err
+}
+
+// StatesOfDeliveries counts what a filter picks by state, and under the empty state all, each to its bound. Of more than the
+// bound so many count as delivered: most are.
+func (s *Store) StatesOfDeliveries(ctx context.Context, f callbacks.DeliveryFilter) (map[callbacks.State]int64, error) {
+	f.State = ""
+	if f.JobID != "" || f.EventID != "" {
+		return s.statesOf(ctx, f, "TRUE")
+	}
+	all, err := s.CountDeliveries(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	counts := map[callbacks.State]int64{"": all, callbacks.Delivered: all}
+	for state, which := range map[callbacks.State]string{callbacks.Waiting: "state IN ('waiting', 'sending')", callbacks.Failed: "state IN ('failed', 'cancelled')"} {
+		g := f
+		g.State = state // by whose index
+		some, err := s.statesOf(ctx, g, which)
+		if err != nil {
+			return nil, err
+		}
+		for state, n := range some {
+			if state == "" {
+				continue
+			}
+			if counts[state] = n; all <= jobs.CountBound {
+				counts[callbacks.Delivered] -= n
+			}
+		}
+	}
+	return counts, nil
+}
+
+// statesOf counts by state what a filter, but for its state, and a condition pick.
+func (s *Store) statesOf(ctx context.Context, f callbacks.DeliveryFilter, which string) (map[callbacks.State]int64, error) {
+	db := s.deliveriesBy(ctx, f)
+	f.State = ""
+	few := matching(db.Model(&callbacks.Delivery{}).Select("state"), f).Where(which).Order(createdAt(f) + " DESC").Limit(jobs.CountBound + 1)
+	var rows []struct {
+		State callbacks.State
+		N     int64
+	}
+	err := s.read(ctx).Table("(?) AS few", few).Select("state, count(*) AS n").Group("state").Scan(&rows).Error
+	counts := map[callbacks.State]int64{}
+	for _, row := range rows {
+		counts[row.State] = row.N
+		counts[""] += row.N
+	}
+	return counts, err
 }
 
 // mostGates bounds the receivers that are looked at one by one.
@@ -47,7 +98,7 @@ const backlogs = `WITH RECURSIVE gated(gate) AS (
 		SELECT (SELECT min(d.gate) FROM deliveries AS d WHERE d.project_id = ? AND d.state = 'waiting' AND d.gate > gated.gate) FROM gated WHERE gated.gate IS NOT NULL
 	)
 	SELECT gated.gate AS gate,
-		(SELECT count(*) FROM (SELECT 1 FROM deliveries AS d WHERE d.project_id = ? AND d.state = 'waiting' AND d.gate = gated.gate` + bounded + `) AS some) AS n,
+		(SELECT count(*) FROM (SELECT 1 FROM deliveries AS d WHERE d.project_id = ? AND d.state = 'waiting' AND d.gate = gated.gate` + bounded + `) AS few) AS n,
 		(SELECT min(d.due_at) FROM deliveries AS d WHERE d.project_id = ? AND d.state = 'waiting' AND d.gate = gated.gate) AS next
 	FROM gated WHERE gated.gate IS NOT NULL LIMIT ?`
 
@@ -76,7 +127,7 @@ func (s *Store) Backlogs(ctx context.Context, project string) (map[string]callba
 // GivenUp are deliveries, created since a time, that were given up, by receiver; the most first.
 func (s *Store) GivenUp(ctx context.Context, project string, since jobs.Time) (all []callbacks.Backlog, err error) {
 	err = s.read(ctx).Raw(`SELECT gate, endpoint_id, count(*) AS n FROM (
-			SELECT gate, endpoint_id FROM deliveries WHERE project_id = ? AND state IN ('failed', 'cancelled') AND state = 'failed' AND created_at >= ? ORDER BY created_at DESC`+bounded+`) AS some
+			SELECT gate, endpoint_id FROM deliveries WHERE project_id = ? AND state IN ('failed', 'cancelled') AND state = 'failed' AND created_at >= ? ORDER BY created_at DESC`+bounded+`) AS few
 		GROUP BY gate, endpoint_id ORDER BY n DESC LIMIT 20`, project, since).Scan(&all).Error
 	return all, err
 }
@@ -103,24 +154,60 @@ func (s *Store) RecentEvents(ctx context.Context, q jobs.EventQuery) ([]jobs.Eve
 	if err := s.number(ctx); err != nil {
 		return nil, false, err
 	}
+	var page []jobs.Event
+	for _, types := range typesOf(q) {
+		var some []jobs.Event
+		if err := s.eventsOf(ctx, q, types).Order("position DESC").Limit(q.Limit + 1).Find(&some).Error; err != nil {
+			return nil, false, err
+		}
+		page = append(page, some...)
+	}
+	slices.SortFunc(page, func(a, b jobs.Event) int { return cmp.Compare(b.Position, a.Position) })
+	if len(page) > q.Limit {
+		return page[:q.Limit], true, nil
+	}
+	return page, false, nil
+}
+
+// typesOf are what an event's type may be: each of a family for itself, whose newest ones an index gives. One empty type is any.
+// A job has few events, through which one look goes, whatever their types.
+func typesOf(q jobs.EventQuery) (types []string) {
+	family, wild := strings.CutSuffix(q.Type, "*")
+	switch {
+	case wild && family == "", q.JobID != "":
+		return []string{""}
+	case !wild:
+		return []string{q.Type}
+	}
+	for _, t := range append(callbacks.EventTypes(), string(callbacks.EventTest)) {
+		if strings.HasPrefix(t, family) {
+			types = append(types, t)
+		}
+	}
+	return types
+}
+
+// eventsOf are a project's events of one type, or of any.
+func (s *Store) eventsOf(ctx context.Context, q jobs.EventQuery, typ string) *gorm.DB {
+	index := "events_order"
 	db := s.read(ctx).Select(eventFacts).Where("project_id = ? AND position > 0", q.ProjectID)
 	if q.Before > 0 {
 		db = db.Where("position < ?", q.Before)
 	}
-	if family, wild := strings.CutSuffix(q.Type, "*"); wild {
-		db = db.Where("type >= ? AND type < ?", family, family+"\x7f")
-	} else if q.Type != "" {
-		db = db.Where("type = ?", q.Type)
+	if typ != "" {
+		index = "events_type"
+		db = db.Where("type = ?", typ)
 	}
 	if q.JobID != "" {
+		index = "events_job"
 		db = db.Where("job_id = ? AND job_id <> ''", q.JobID)
+		if family, wild := strings.CutSuffix(q.Type, "*"); wild {
+			db = db.Where("type >= ? AND type < ?", family, family+"\x7f")
+		} else if q.Type != "" {
+			db = db.Where("type = ?", q.Type)
+		}
 	}
-	var page []jobs.Event
-	err := db.Order("position DESC").Limit(q.Limit + 1).Find(&page).Error
-	if len(page) > q.Limit {
-		return page[:q.Limit], true, err
-	}
-	return page, false, err
+	return db.Table(sqlOf(s.reads).readBy("events", index))
 }
 
 // mostFailures bounds how many failed lines are looked at for their causes.
@@ -173,6 +260,9 @@ func failureOf(text []byte) jobs.Failure {
 	return f
 }
 
+// lineHead is more than stands in a line before its custom_id.
+const lineHead = 64
+
 // Outcomes reads a page of a batch's outcomes in the order of its input, as they stand in its files.
 func (s *Store) Outcomes(ctx context.Context, q jobs.OutcomeQuery) (found []jobs.Line, more bool, err error) {
 	db := byJob(s.read(ctx), q.Job).Select("line, ok, text").Where("line > ?", q.After)
@@ -180,7 +270,9 @@ func (s *Store) Outcomes(ctx context.Context, q jobs.OutcomeQuery) (found []jobs
 		db = db.Where("NOT ok")
 	}
 	if q.CustomID != "" {
-		db = db.Where(sqlOf(s.reads).holds, `"custom_id":`+plainText(q.CustomID)+`,`)
+		text := `"custom_id":` + plainText(q.CustomID) + `,`
+		db = db.Where(sqlOf(s.reads).begins, map[string]any{"text": text, "within": len(text) + lineHead})
+		q.Limit = 1 // of a batch's lines one has it
 	}
 	err = db.Order("line").Limit(q.Limit + 1).Find(&found).Error
 	if len(found) > q.Limit {

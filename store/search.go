@@ -69,19 +69,20 @@ func (s *Store) SearchJobs(ctx context.Context, q jobs.Search) ([]jobs.Job, bool
 	if q.Since > 0 {
 		db = db.Where("created_at >= ?", q.Since)
 	}
+	after := jobs.Job{CreatedAt: never}
+	if q.After != "" {
+		var err error
+		if after, err = takeJob(s.read(ctx), jobs.Ref{ProjectID: q.ProjectID, ID: q.After}); err != nil {
+			return nil, false, unknownCursor(err, q.After)
+		}
+		db = db.Where("(created_at, id) < (?, ?)", after.CreatedAt, after.ID)
+	}
 	if text := strings.TrimSpace(q.Text); text != "" {
-		found, err := s.idsOfWords(ctx, q.ProjectID, text)
+		found, err := s.idsOfWords(ctx, q.ProjectID, text, &after)
 		if err != nil {
 			return nil, false, err
 		}
 		db = db.Where("id IN ?", found)
-	}
-	if q.After != "" {
-		after, err := takeJob(s.read(ctx), jobs.Ref{ProjectID: q.ProjectID, ID: q.After})
-		if err != nil {
-			return nil, false, unknownCursor(err, q.After)
-		}
-		db = db.Where("(created_at, id) < (?, ?)", after.CreatedAt, after.ID)
 	}
 	var page []jobs.Job
 	err := db.Order("created_at DESC, id DESC").Limit(q.Limit + 1).Find(&page).Error
@@ -91,41 +92,63 @@ func (s *Store) SearchJobs(ctx context.Context, q jobs.Search) ([]jobs.Job, bool
 	return page, false, err
 }
 
-// mostFound bounds how many jobs one search goes on with: the newest.
-const mostFound = 500
+// mostFound bounds how many jobs one page of a search goes on with: the newest.
+const mostFound = 300
 
-// idsOfWords are the newest jobs whose ID ends or begins so, or whose metadata holds the text.
-func (s *Store) idsOfWords(ctx context.Context, project, text string) (ids []string, err error) {
+// never is later than all times.
+const never = jobs.Time(1) << 60
+
+// idsOfWords are the newest jobs before one whose ID begins so, or whose metadata holds the text.
+func (s *Store) idsOfWords(ctx context.Context, project, text string, before *jobs.Job) (ids []string, err error) {
 	like := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(text)) + "%"
-	err = s.read(ctx).Raw(`SELECT job_id FROM job_words WHERE project_id = ? AND words LIKE ? ESCAPE '\' ORDER BY created_at DESC, job_id DESC LIMIT ?`,
-		project, like, mostFound).Scan(&ids).Error
+	err = s.read(ctx).Raw(`SELECT job_id FROM job_words WHERE project_id = ? AND words LIKE ? ESCAPE '\' AND (created_at, job_id) < (?, ?)
+		ORDER BY created_at DESC, job_id DESC LIMIT ?`, project, like, before.CreatedAt, before.ID, mostFound).Scan(&ids).Error
 	if err != nil || len(text) > 64 {
 		return ids, err
 	}
-	var named []string
-	err = s.read(ctx).Raw("SELECT id FROM jobs WHERE project_id = ? AND id >= ? AND id < ? ORDER BY id DESC LIMIT ?", project, text, text+"\x7f", mostFound).Scan(&named).Error
-	return append(ids, named...), err
+	beginnings := []string{text}
+	if at := strings.IndexAny(text, "_-") + 1; at > 0 && asMade(text, at) != text {
+		beginnings = append(beginnings, asMade(text, at))
+	}
+	for _, b := range beginnings {
+		var named []string
+		if err := s.read(ctx).Raw("SELECT id FROM jobs WHERE project_id = ? AND id >= ? AND id < ? ORDER BY id DESC LIMIT ?", project, b, b+"\x7f", mostFound).Scan(&named).Error; err != nil {
+			return nil, err
+		}
+		ids = append(ids, named...)
+	}
+	return ids, nil
 }
 
-// bounded ends a count at its bound.
-const bounded = ` LIMIT 10001`
+// asMade is an ID in the letters that jobs.NewID makes: small ones up to a place, then capitals.
+func asMade(id string, at int) string { return strings.ToLower(id[:at]) + strings.ToUpper(id[at:]) }
+
+// bounded ends a count at its bound, and newestFirst has it go through an index: PostgreSQL may else look for the few that it expects
+// to find soon through the whole table.
+const (
+	bounded     = ` LIMIT 10001`
+	newestFirst = ` ORDER BY created_at DESC`
+)
 
 // CountJobs counts a project's jobs by group, each to jobs.CountBound and a bit at most.
 func (s *Store) CountJobs(ctx context.Context, project string) (map[jobs.Group]int64, error) {
 	counts := map[jobs.Group]int64{}
 	var all int64
-	err := s.read(ctx).Raw("SELECT count(*) FROM (SELECT 1 FROM jobs WHERE project_id = ?"+bounded+") AS some", project).Scan(&all).Error
+	err := s.read(ctx).Raw("SELECT count(*) FROM (SELECT 1 FROM jobs WHERE project_id = ?"+newestFirst+bounded+") AS few", project).Scan(&all).Error
 	if err != nil {
 		return nil, err
 	}
-	for _, which := range []string{"ended_at = 0", "ended_at > 0 AND status NOT IN ('completed', 'succeeded')"} {
+	for _, one := range []struct{ stuck, which string }{
+		{"blocked_by = 'provider_down'", "ended_at = 0"},
+		{"FALSE", "ended_at > 0 AND status NOT IN ('completed', 'succeeded')"}, // what has ended is not stuck
+	} {
 		var some []struct {
 			Status jobs.Status
 			Stuck  bool
 			N      int64
 		}
-		err := s.read(ctx).Raw(`SELECT status, blocked_by = 'provider_down' AS stuck, count(*) AS n FROM (
-			SELECT status, blocked_by FROM jobs WHERE project_id = ? AND `+which+bounded+`) AS some GROUP BY status, stuck`, project).Scan(&some).Error
+		err := s.read(ctx).Raw("SELECT status, stuck, count(*) AS n FROM (SELECT status, "+one.stuck+" AS stuck FROM jobs WHERE project_id = ? AND "+
+			one.which+newestFirst+bounded+") AS few GROUP BY status, stuck", project).Scan(&some).Error
 		if err != nil {
 			return nil, err
 		}

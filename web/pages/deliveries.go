@@ -124,15 +124,16 @@ func (p *Pages) oneDelivery(ctx context.Context, ref jobs.Ref) ([]callbacks.Deli
 
 // deliveryCounts are the tabs, each with how many it has under the other filters.
 func (p *Pages) deliveryCounts(ctx context.Context, q url.Values, f callbacks.DeliveryFilter) (tabs []tab, err error) {
+	key := "deliveries/" + f.ProjectID + "/" + with(url.Values{
+		"endpoint": {f.EndpointID}, "type": {string(f.EventType)}, "job": {f.JobID}, "event": {f.EventID}, "since": {q.Get("since")},
+	}, "", "", "")
+	counts, err := remember(&p.memo, key, func() (map[callbacks.State]int64, error) { return p.Facts.StatesOfDeliveries(ctx, f) })
+	if err != nil {
+		return nil, err
+	}
 	for _, t := range deliveryTabs {
-		one := f
-		one.State = callbacks.State(t.state)
-		key := "deliveries/" + f.ProjectID + "/" + t.state + "/" + with(q, "", "state", "")
-		n, err := remember(&p.memo, key, func() (int64, error) { return p.Facts.CountDeliveries(ctx, one) })
-		if err != nil {
-			return nil, err
-		}
-		tabs = append(tabs, tab{Href: with(q, "/deliveries", "state", t.state), Word: t.word, Count: upTo(n), Current: one.State == f.State})
+		state := callbacks.State(t.state)
+		tabs = append(tabs, tab{Href: with(q, "/deliveries", "state", t.state), Word: t.word, Count: upTo(counts[state]), Current: state == f.State})
 	}
 	return tabs, nil
 }

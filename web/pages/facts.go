@@ -39,6 +39,9 @@ type Facts interface {
 	Delivery(ctx context.Context, ref jobs.Ref) (callbacks.Delivery, []callbacks.Attempt, error)
 	// CountDeliveries counts a filter's deliveries, to jobs.CountBound at most.
 	CountDeliveries(ctx context.Context, f callbacks.DeliveryFilter) (int64, error)
+	// StatesOfDeliveries counts a filter's deliveries by state, whatever state it names, each to jobs.CountBound at most; all under
+	// the empty state.
+	StatesOfDeliveries(ctx context.Context, f callbacks.DeliveryFilter) (map[callbacks.State]int64, error)
 	// GivenUp are deliveries that ended without arriving since a time, by receiver, the most first.
 	GivenUp(ctx context.Context, project string, since jobs.Time) ([]callbacks.Backlog, error)
 

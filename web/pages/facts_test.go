@@ -243,6 +243,18 @@ func (f *facts) CountDeliveries(_ context.Context, q callbacks.DeliveryFilter) (
 	return int64(len(f.those(wanted(q)))), f.fail
 }
 
+func (f *facts) StatesOfDeliveries(_ context.Context, q callbacks.DeliveryFilter) (map[callbacks.State]int64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	q.State = ""
+	counts := map[callbacks.State]int64{}
+	for _, d := range f.those(wanted(q)) {
+		counts[d.State]++
+		counts[""]++
+	}
+	return counts, f.fail
+}
+
 func (f *facts) GivenUp(context.Context, string, jobs.Time) ([]callbacks.Backlog, error) {
 	return f.givenUp, f.fail
 }

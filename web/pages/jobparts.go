@@ -232,14 +232,20 @@ func (p *Pages) addBodies(ctx context.Context, s *jobs.Snapshot, to *jobPage) er
 // mostSteps is how many entries of a fine-tuning's log its chart is drawn from: the newest.
 const mostSteps = 1000
 
+// tuningLog is a fine-tuning's log, with the chart that is drawn from it.
+type tuningLog struct {
+	entries []jobs.TuningEvent
+	loss    chart
+}
+
 func (p *Pages) addTuning(ctx context.Context, s *jobs.Snapshot, to *jobPage) error {
 	if s.Kind != jobs.KindTuning {
 		return nil
 	}
 	ref := s.Ref()
-	log, err := remember(&p.memo, "log/"+ref.String(), func() ([]jobs.TuningEvent, error) {
+	log, err := remember(&p.memo, "log/"+ref.String(), func() (tuningLog, error) {
 		found, _, err := p.Facts.TuningEvents(ctx, jobs.PartQuery{Job: ref, Limit: mostSteps})
-		return found, err
+		return tuningLog{found, lossChart(found, s.Total)}, err
 	})
 	if err != nil {
 		return err
@@ -248,11 +254,11 @@ func (p *Pages) addTuning(ctx context.Context, s *jobs.Snapshot, to *jobPage) er
 	if err != nil {
 		return err
 	}
-	if c := lossChart(log, s.Total); len(c.X) > 1 {
+	if c := log.loss; len(c.X) > 1 {
 		to.Charts = append(to.Charts, titledChart{Title: "Loss", Live: "chart.job.loss", Chart: c, Legend: c.Lines})
 	}
 	to.Checkpoints = checkpointRows(checkpoints)
-	for _, e := range log {
+	for _, e := range log.entries {
 		if e.Type != "metrics" && len(to.Log) < 30 {
 			to.Log = append(to.Log, logRow{At: e.CreatedAt, Tone: map[string]string{"warn": "wait", "error": "bad"}[e.Level], Message: e.Message})
 		}

@@ -17,8 +17,13 @@ type kept struct {
 	value any
 }
 
-// fresh is how long an answer is good enough: the pace of the streams.
-const fresh = 900 * time.Millisecond
+// How long an answer is good enough: the pace of the streams, or longer where it took long to find, so that finding it again and
+// again costs little of a core.
+const (
+	fresh     = 900 * time.Millisecond
+	freshMost = 10 * time.Second
+	thrift    = 200 // times as long as it took
+)
 
 // remember gives a key's answer, and asks for it where there is none that is fresh. Those who ask together wait for one.
 func remember[T any](m *memo, key string, ask func() (T, error)) (T, error) {
@@ -40,9 +45,11 @@ func remember[T any](m *memo, key string, ask func() (T, error)) (T, error) {
 	if time.Now().Before(k.until) {
 		return k.value.(T), nil
 	}
+	began := time.Now()
 	value, err := ask()
 	if err == nil {
-		k.value, k.until = value, time.Now().Add(fresh)
+		now := time.Now()
+		k.value, k.until = value, now.Add(min(max(fresh, thrift*now.Sub(began)), freshMost))
 	}
 	return value, err
 }
