@@ -280,6 +280,7 @@ func TestFirstJobInTheBrowser(t *testing.T) {
 			b.shows("It is tried again.")
 			b.shows("Mend the receiver, then retry")
 			b.click("button", "Retry now")
+			b.shows("Sent again.")
 			eventually(t, "the callback has arrived", func() bool {
 				again()
 				return b.holds(says("Delivered, 200"))
