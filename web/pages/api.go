@@ -25,6 +25,9 @@ func (p *Pages) call(r *http.Request, method, path string, body any) ([]byte, er
 	return p.stream(r, method, path, "application/json", bytes.NewReader(text))
 }
 
+// onceHeader names what is to be made once, however often it is asked for.
+const onceHeader = "Idempotency-Key"
+
 // stream does the same with a body that comes as it is read.
 func (p *Pages) stream(r *http.Request, method, path, kind string, body io.Reader) ([]byte, error) {
 	out, err := http.NewRequestWithContext(r.Context(), method, path, body)
@@ -35,7 +38,7 @@ func (p *Pages) stream(r *http.Request, method, path, kind string, body io.Reade
 		out.Body = http.NoBody
 	}
 	out.Host, out.RemoteAddr, out.RequestURI = r.Host, r.RemoteAddr, path
-	for _, name := range []string{"Cookie", "Authorization", "Origin", "Sec-Fetch-Site", "Traceparent", "Tracestate"} {
+	for _, name := range []string{"Cookie", "Authorization", "Origin", "Sec-Fetch-Site", "Traceparent", "Tracestate", onceHeader} {
 		if values, ok := r.Header[name]; ok {
 			out.Header[name] = values
 		}

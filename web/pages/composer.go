@@ -3,6 +3,8 @@ package pages
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -17,6 +19,7 @@ import (
 
 // composerPage is the form of a new job, as it was filled in.
 type composerPage struct {
+	Key          string // of this form: who presses twice makes one job
 	Kind         string
 	Kinds        []kindChoice
 	Model        string
@@ -115,7 +118,7 @@ func (p *Pages) complete(ctx context.Context, r *http.Request, to *composerPage)
 		to.Kind = "batch"
 	}
 	to.Kinds, to.NeedsKey = kindChoices(to.Kind), p.Login != nil
-	to.Window = cmp.Or(to.Window, "24h")
+	to.Key, to.Window = cmp.Or(to.Key, jobs.NewID("form_")), cmp.Or(to.Window, "24h")
 	for _, path := range jobs.BatchPaths {
 		to.Paths = append(to.Paths, option{path, path, path == to.Path})
 	}
@@ -172,7 +175,7 @@ func priorities(chosen string) []option {
 // readComposer reads what was filled in.
 func readComposer(r *http.Request) *composerPage {
 	to := &composerPage{
-		Kind: r.PostFormValue("kind"), Model: strings.TrimSpace(r.PostFormValue("model")), FileID: strings.TrimSpace(r.PostFormValue("file_id")),
+		Key: r.PostFormValue("key"), Kind: r.PostFormValue("kind"), Model: strings.TrimSpace(r.PostFormValue("model")), FileID: strings.TrimSpace(r.PostFormValue("file_id")),
 		Path: r.PostFormValue("path"), Prompt: r.PostFormValue("prompt"), Name: strings.TrimSpace(r.PostFormValue("name")),
 		Window: strings.TrimSpace(r.PostFormValue("window")), Priority: priorities(cmp.Or(r.PostFormValue("priority"), "normal")), Suffix: strings.TrimSpace(r.PostFormValue("suffix")),
 		WebhookURL: strings.TrimSpace(r.PostFormValue("webhook_url")), Headers: headersOf(r),
@@ -261,10 +264,23 @@ func (m members) MarshalJSON() ([]byte, error) {
 	return []byte(b.String()), nil
 }
 
+// once is the Idempotency-Key of what a form asks for: that of the form, and of what was filled in. Empty for a form without one.
+func (c *composerPage) once(body members) string {
+	text, err := body.MarshalJSON()
+	if err != nil || c.Key == "" || len(c.Key) > 100 {
+		return ""
+	}
+	sum := sha256.Sum256(text)
+	return c.Key + "-" + hex.EncodeToString(sum[:8])
+}
+
 // submit creates the job. A second press creates no second one: the form carries a key of its own.
 func (p *Pages) submit(w http.ResponseWriter, r *http.Request) error {
 	to := readComposer(r)
 	address, body := to.request()
+	if key := to.once(body); key != "" {
+		r.Header.Set(onceHeader, key)
+	}
 	made, err := p.call(r, http.MethodPost, address, body)
 	if e, refused := refusal(err); refused {
 		to.Error, to.Param = e.Message, e.field()
