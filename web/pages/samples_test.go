@@ -27,6 +27,9 @@ func filled() map[string]*composerPage {
 		for text, value := range map[string]string{"plain": "Why?", "odd": odd, "empty": ""} {
 			for _, key := range []bool{true, false} {
 				for _, hook := range []bool{true, false} {
+					if text != "odd" && key != hook {
+						continue // programs are slow to start
+					}
 					c := &composerPage{Kind: kind, Model: "sim-small", Prompt: value, Name: value, Suffix: value, Window: "24h", NeedsKey: key, Priority: priorities("normal")}
 					if hook {
 						c.WebhookURL, c.Priority = "https://example.com/hook?a=1&b='2'", priorities("high")
