@@ -2,6 +2,8 @@ package pages
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -19,14 +21,42 @@ func (p *Pages) call(r *http.Request, method, path string, body any) ([]byte, er
 			return nil, err
 		}
 	}
-	if len(text) == 0 {
-		return p.stream(r, method, path, "", nil)
+	out, err := p.request(r, method, path, bytes.NewReader(text))
+	if err != nil {
+		return nil, err
 	}
-	return p.stream(r, method, path, "application/json", bytes.NewReader(text))
+	if len(text) > 0 {
+		out.Header.Set("Content-Type", "application/json")
+	}
+	if key := once(r, path, text); key != "" {
+		out.Header.Set("Idempotency-Key", key)
+	}
+	return p.ask(out)
+}
+
+// once is the Idempotency-Key of what a form asks for: that of the form, and of what was filled in, so that who presses twice
+// makes one, and who goes back and fills in something else another. Empty for a form without one.
+func once(r *http.Request, path string, body []byte) string {
+	key := r.PostForm.Get("key")
+	if key == "" || len(key) > 100 {
+		return ""
+	}
+	sum := sha256.Sum256(append([]byte(path+"\n"), body...))
+	return key + "-" + hex.EncodeToString(sum[:8])
 }
 
 // stream does the same with a body that comes as it is read.
 func (p *Pages) stream(r *http.Request, method, path, kind string, body io.Reader) ([]byte, error) {
+	out, err := p.request(r, method, path, body)
+	if err != nil {
+		return nil, err
+	}
+	out.Header.Set("Content-Type", kind)
+	return p.ask(out)
+}
+
+// request is one that the client of r could make.
+func (p *Pages) request(r *http.Request, method, path string, body io.Reader) (*http.Request, error) {
 	out, err := http.NewRequestWithContext(r.Context(), method, path, body)
 	if err != nil {
 		return nil, err
@@ -40,12 +70,10 @@ func (p *Pages) stream(r *http.Request, method, path, kind string, body io.Reade
 			out.Header[name] = values
 		}
 	}
-	if kind != "" {
-		out.Header.Set("Content-Type", kind)
-	}
-	if key := r.PostForm.Get("key"); key != "" { // a form that is sent twice creates once
-		out.Header.Set("Idempotency-Key", key)
-	}
+	return out, nil
+}
+
+func (p *Pages) ask(out *http.Request) ([]byte, error) {
 	a := &answer{header: http.Header{}, status: http.StatusOK}
 	p.API.ServeHTTP(a, out)
 	if a.status >= http.StatusMultipleChoices {

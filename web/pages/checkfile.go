@@ -20,10 +20,17 @@ type checks struct {
 	byID map[string]jobs.InputCheck
 }
 
-// mostChecks bounds how many are remembered.
-const mostChecks = 100
+// mostChecks bounds how many are remembered, and maxCheckID their numbers: a browser's are UUIDs.
+const (
+	mostChecks = 100
+	maxCheckID = 64
+)
 
+// note keeps what a look has found so far. One whose browser gave it no number is not asked for.
 func (c *checks) note(id string, found jobs.InputCheck) {
+	if id == "" || len(id) > maxCheckID {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.byID == nil || len(c.byID) >= mostChecks {
@@ -104,13 +111,16 @@ var problemRemedies = map[string]string{
 	"too_many_tasks":             "Split the file.",
 }
 
+// maxFields bounds what a form says beside its file.
+const maxFields = 64 << 10
+
 // checkFile takes a file, keeps it, and looks at it on its way.
 func (p *Pages) checkFile(w http.ResponseWriter, r *http.Request) error {
 	parts, err := r.MultipartReader()
 	if err != nil {
 		return jobs.Errorf(jobs.CodeInvalid, "", "Choose a file to upload.")
 	}
-	fields := map[string]string{}
+	fields, room := map[string]string{}, int64(maxFields)
 	for {
 		part, err := parts.NextPart()
 		if errors.Is(err, io.EOF) {
@@ -122,8 +132,8 @@ func (p *Pages) checkFile(w http.ResponseWriter, r *http.Request) error {
 		if part.FormName() == "file" && part.FileName() != "" {
 			return p.takeFile(w, r, part, fields)
 		}
-		text, err := io.ReadAll(io.LimitReader(part, 1<<20))
-		if err != nil {
+		text, err := io.ReadAll(io.LimitReader(part, room+1))
+		if room -= int64(len(part.FormName()) + len(text)); err != nil || room < 0 {
 			return jobs.Errorf(jobs.CodeInvalid, "", "The upload broke off. Try again.")
 		}
 		fields[part.FormName()] = string(text)
@@ -135,25 +145,19 @@ func (p *Pages) takeFile(w http.ResponseWriter, r *http.Request, part *multipart
 	if fields["kind"] == "fine_tuning" {
 		kind, purpose = jobs.KindTuning, "fine-tune"
 	}
-	id := fields["check"]
+	name, id := part.FileName(), fields["check"]
 	defer p.checks.forget(id)
 	look, feed := io.Pipe()
 	var found jobs.InputCheck
 	var looked error
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		found, looked = p.Check(r.Context(), p.Project(r), kind, "", look, func(so jobs.InputCheck) {
-			if id != "" {
-				p.checks.note(id, so)
-			}
-		})
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		found, looked = p.Check(r.Context(), p.Project(r), kind, "", look, func(so jobs.InputCheck) { p.checks.note(id, so) })
 		_ = look.CloseWithError(looked)
-	}()
-	name := part.FileName()
+	})
 	made, err := p.upload(r, name, purpose, io.TeeReader(part, feed))
 	_ = feed.CloseWithError(err)
-	<-ended
+	looking.Wait()
 	v := viewOf(found)
 	v.Name = name
 	if e, refused := refusal(err); refused {
@@ -181,21 +185,27 @@ func (p *Pages) takeFile(w http.ResponseWriter, r *http.Request, part *multipart
 func (p *Pages) upload(r *http.Request, name, purpose string, content io.Reader) ([]byte, error) {
 	out, in := io.Pipe()
 	form := multipart.NewWriter(in)
-	go func() {
-		err := form.WriteField("purpose", purpose)
-		if err == nil {
-			var to io.Writer
-			if to, err = form.CreateFormFile("file", name); err == nil {
-				if _, err = io.Copy(to, content); err == nil {
-					err = form.Close()
-				}
-			}
-		}
-		_ = in.CloseWithError(err)
-	}()
+	var sent sync.WaitGroup
+	sent.Go(func() { _ = in.CloseWithError(fill(form, name, purpose, content)) })
+	defer sent.Wait()
 	made, err := p.stream(r, http.MethodPost, "/v1/files", form.FormDataContentType(), out)
-	_ = out.CloseWithError(io.ErrClosedPipe)
+	_ = out.CloseWithError(io.ErrClosedPipe) // what was refused is read no further
 	return made, err
+}
+
+// fill writes the form of an upload.
+func fill(form *multipart.Writer, name, purpose string, content io.Reader) error {
+	if err := form.WriteField("purpose", purpose); err != nil {
+		return err
+	}
+	to, err := form.CreateFormFile("file", name)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(to, content); err != nil {
+		return err
+	}
+	return form.Close()
 }
 
 // checkProgress tells what has been found of a file that is still coming in.

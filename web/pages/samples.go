@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"go/format"
 	"maps"
 	"slices"
 	"strconv"
@@ -50,14 +51,18 @@ func (s sample) purpose() string {
 	return "batch"
 }
 
-// environment is the variable that a header's value comes from.
+// environment is the variable that a header's value comes from. None begins with a digit.
 func environment(header string) string {
-	return strings.Map(func(c rune) rune {
+	name := strings.Map(func(c rune) rune {
 		if c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' {
 			return c
 		}
 		return '_'
 	}, strings.ToUpper(header))
+	if name[0] >= '0' && name[0] <= '9' {
+		return "_" + name
+	}
+	return name
 }
 
 // parts of the body, each rendered by a language.
@@ -116,6 +121,11 @@ func quoted(text string) string {
 // shellQuoted is JSON inside '…' of a shell.
 func shellQuoted(text string) string { return strings.ReplaceAll(quoted(text), "'", `'\''`) }
 
+// curlQuoted is a file's name inside "…" of curl's -F, inside '…' of a shell.
+func curlQuoted(name string) string {
+	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, `'`, `'\''`).Replace(name)
+}
+
 func (s sample) curl() string {
 	key := ""
 	if s.page.NeedsKey {
@@ -128,7 +138,7 @@ func (s sample) curl() string {
 	to, _ := s.page.request()
 	var b strings.Builder
 	if s.page.Kind != "generation" {
-		fmt.Fprintf(&b, "FILE=$(curl -s %s/v1/files%s \\\n  -F purpose=%s -F 'file=@%s' | jq -r .id)\n\n", s.url, key, s.purpose(), strings.ReplaceAll(s.page.fileName(), "'", `'\''`))
+		fmt.Fprintf(&b, "FILE=$(curl -s %s/v1/files%s \\\n  -F purpose=%s -F 'file=@\"%s\"' | jq -r .id)\n\n", s.url, key, s.purpose(), curlQuoted(s.page.fileName()))
 	}
 	fmt.Fprintf(&b, "curl %s%s%s \\\n  -H 'Content-Type: application/json' -d '{\n    %s\n  }'", s.url, to, key, strings.Join(s.members(x), ",\n    "))
 	return b.String()
@@ -198,20 +208,20 @@ func (s sample) golang() string {
 	}
 	if s.page.Kind == "generation" {
 		bearer := s.bearer("\nrequest.Header.Set(\"Authorization\", \"Bearer \"+os.Getenv(\"RINGBACK_KEY\"))")
-		return fmt.Sprintf("body, err := json.Marshal(map[string]any{\n\t%s,\n})\nif err != nil {\n\treturn err\n}\nrequest, err := http.NewRequestWithContext(ctx, \"POST\", %s, bytes.NewReader(body))\nif err != nil {\n\treturn err\n}\nrequest.Header.Set(\"Content-Type\", \"application/json\")%s\nanswer, err := http.DefaultClient.Do(request)\nif err != nil {\n\treturn err\n}\ndefer answer.Body.Close()",
+		return formatted("body, err := json.Marshal(map[string]any{\n\t%s,\n})\nif err != nil {\n\treturn err\n}\nrequest, err := http.NewRequestWithContext(ctx, \"POST\", %s, bytes.NewReader(body))\nif err != nil {\n\treturn err\n}\nrequest.Header.Set(\"Content-Type\", \"application/json\")%s\nanswer, err := http.DefaultClient.Do(request)\nif err != nil {\n\treturn err\n}\ndefer answer.Body.Close()\n_, err = io.Copy(os.Stdout, answer.Body)\nreturn err",
 			strings.Join(s.members(x), ",\n\t"), strconv.Quote(s.url+"/v1/generate"), bearer)
 	}
 	call, params := "client.Batches.New", "openai.BatchNewParams"
 	fields := []string{
-		"InputFileID:      file.ID", "Endpoint:         openai.BatchNewParamsEndpoint(" + strconv.Quote(orElse(s.page.Path, jobs.BatchPaths[0])) + ")",
+		"InputFileID: file.ID", "Endpoint: openai.BatchNewParamsEndpoint(" + strconv.Quote(orElse(s.page.Path, jobs.BatchPaths[0])) + ")",
 		"CompletionWindow: openai.BatchNewParamsCompletionWindow(" + strconv.Quote(orElse(s.page.Window, "24h")) + ")",
 	}
 	purpose := "openai.FilePurposeBatch"
 	if s.page.Kind == "fine_tuning" {
 		call, params, purpose = "client.FineTuning.Jobs.New", "openai.FineTuningJobNewParams", "openai.FilePurposeFineTune"
-		fields = []string{"Model:        openai.FineTuningJobNewParamsModel(" + strconv.Quote(s.page.Model) + ")", "TrainingFile: file.ID"}
+		fields = []string{"Model: openai.FineTuningJobNewParamsModel(" + strconv.Quote(s.page.Model) + ")", "TrainingFile: file.ID"}
 		if s.page.Suffix != "" {
-			fields = append(fields, "Suffix:       openai.String("+strconv.Quote(s.page.Suffix)+")")
+			fields = append(fields, "Suffix: openai.String("+strconv.Quote(s.page.Suffix)+")")
 		}
 	}
 	var extra []string
@@ -221,8 +231,17 @@ func (s sample) golang() string {
 			extra = append(extra, "\n\toption.WithJSONSet("+strconv.Quote(m.name)+", "+s.value(x, m.name, m.value)+"),")
 		}
 	}
-	return fmt.Sprintf("client := openai.NewClient(option.WithBaseURL(%s), option.WithAPIKey(%s))\n\nin, err := os.Open(%s)\nif err != nil {\n\treturn err\n}\ndefer in.Close()\nfile, err := client.Files.New(ctx, openai.FileNewParams{File: in, Purpose: %s})\nif err != nil {\n\treturn err\n}\njob, err := %s(ctx, %s{\n\t\t%s,\n\t},%s\n)",
-		strconv.Quote(s.url+"/v1/"), s.either(`os.Getenv("RINGBACK_KEY")`, `"none"`), strconv.Quote(s.page.fileName()), purpose, call, params, strings.Join(fields, ",\n\t\t"), strings.Join(extra, ""))
+	return formatted("client := openai.NewClient(option.WithBaseURL(%s), option.WithAPIKey(%s))\n\nin, err := os.Open(%s)\nif err != nil {\n\treturn err\n}\ndefer in.Close()\nfile, err := client.Files.New(ctx, openai.FileNewParams{File: in, Purpose: %s})\nif err != nil {\n\treturn err\n}\njob, err := %s(ctx, %s{\n\t%s,\n},%s\n)\nif err != nil {\n\treturn err\n}\nfmt.Println(job.ID)",
+		strconv.Quote(s.url+"/v1/"), s.either(`os.Getenv("RINGBACK_KEY")`, `"none"`), strconv.Quote(s.page.fileName()), purpose, call, params, strings.Join(fields, ",\n\t"), strings.Join(extra, ""))
+}
+
+// formatted is Go as gofmt writes it.
+func formatted(form string, parts ...any) string {
+	text := fmt.Sprintf(form, parts...)
+	if tidy, err := format.Source([]byte(text)); err == nil {
+		return string(tidy)
+	}
+	return text
 }
 
 func (s sample) bearer(text string) string {
