@@ -97,7 +97,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"replay: what it had", func(w *world, e jobs.Ref) { must(w.calls.ReplaySince(t.Context(), e, callbacks.ReplayQuery{}))(t) }, "deliveries_receiver (project_id=? AND event_id=? AND webhook_id=? AND endpoint_id=?)", false},
 		{"last event", func(w *world, _ jobs.Ref) { must(w.LastEvent(t.Context(), "default"))(t) }, "events_order (project_id=?)", false},
 		{"at a start", func(w *world, _ jobs.Ref) { require.NoError(t, w.FreeOthers(t.Context(), "own")) }, "deliveries USING INDEX deliveries_owner", false},
-		{"unfinished jobs", func(w *world, _ jobs.Ref) { must(w.Unfinished(t.Context()))(t) }, "jobs USING INDEX jobs_open", true},
+		{"unfinished jobs", func(w *world, _ jobs.Ref) { must(w.Unfinished(t.Context()))(t) }, "jobs USING COVERING INDEX jobs_open", true},
 		{"shut gates", func(w *world, _ jobs.Ref) { must(w.ShutGates(t.Context()))(t) }, "gates USING COVERING INDEX gates_shut", false},
 		{"history", func(w *world, _ jobs.Ref) { // which does not go through GORM
 			q := slotQuery{Query: history.Query{ProjectID: "default", Since: begun, Step: time.Hour}, series: history.LinesOK}

@@ -116,7 +116,7 @@ func withEvents(tx *gorm.DB, project string, rows []callbacks.Delivery) (with []
 
 // retriable finds what matches beside the writer: a filter may have to look at many rows for few.
 func (s *Store) retriable(ctx context.Context, f callbacks.DeliveryFilter, after string) (ids []string, err error) {
-	db := matching(s.read(ctx).Model(&callbacks.Delivery{}), f).Where(sendable)
+	db := matching(s.deliveriesBy(ctx, f).Model(&callbacks.Delivery{}), f).Where(sendable)
 	if after != "" {
 		d, err := takeDelivery(s.read(ctx), jobs.Ref{ProjectID: f.ProjectID, ID: after})
 		if err != nil {
