@@ -158,7 +158,7 @@ func TestDoctorOfAFleet(t *testing.T) {
 	findings, code := doctors(t, set...)
 	require.Zero(t, code)
 	require.Contains(t, about(findings, "database", fine), "nothing in it yet")
-	require.Contains(t, migrated(t, set...), "from version 0 to 2")
+	require.Contains(t, migrated(t, set...), "from version 0 to 3")
 	findings, code = doctors(t, set...)
 	require.Zero(t, code)
 	require.Contains(t, about(findings, "database", warn), "synchronous_commit = off")
