@@ -44,8 +44,13 @@ type headerRow struct{ Name, Value string }
 
 // families order event types for a form.
 var families = []struct{ prefix, word string }{
-	{"batch.", "Batches"}, {"fine_tuning.job.", "Fine-tuning"}, {"generation.", "Generations"}, {"response.", "Responses"},
-	{"file.", "Files"}, {"endpoint.", "Endpoints"}, {"delivery.", "Deliveries"},
+	{"batch.", "Batches"},
+	{"fine_tuning.job.", "Fine-tuning"},
+	{"generation.", "Generations"},
+	{"response.", "Responses"},
+	{"file.", "Files"},
+	{"endpoint.", "Endpoints"},
+	{"delivery.", "Deliveries"},
 }
 
 // newEndpointForm is the form of an endpoint; nil: of a new one, which gets what most want.

@@ -321,6 +321,7 @@ func callbacksChart(h *health, now jobs.Time) chart {
 
 // endpointPath is an endpoint's page, and endpointAPI what its forms ask.
 func endpointPath(r *http.Request) string { return "/webhooks/" + url.PathEscape(r.PathValue("id")) }
+
 func endpointAPI(r *http.Request) string {
 	return "/v1/webhook_endpoints/" + url.PathEscape(r.PathValue("id"))
 }

@@ -207,7 +207,8 @@ func TestTroubleOf(t *testing.T) {
 		"its receiver's wish": {callbacks.Endpoint{Disabled: "410"}, 0, []string{"“410”"}},
 		"one failure":         {callbacks.Endpoint{IsActive: true, Failures: 1}, 0, []string{"1 call in a row has failed."}},
 		"failing": {
-			callbacks.Endpoint{IsActive: true, Failures: 3, FailingSince: jobs.At(noon)}, 1,
+			callbacks.Endpoint{IsActive: true, Failures: 3, FailingSince: jobs.At(noon)},
+			1,
 			[]string{"3 calls in a row have failed.", "1 delivery waits and goes out by itself", "6 Mar 12:00 UTC"},
 		},
 		"many wait": {callbacks.Endpoint{IsActive: true, Failures: 3}, 12_000, []string{"10,000+ deliveries wait"}},
