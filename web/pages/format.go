@@ -179,9 +179,14 @@ func dict(pairs ...any) (map[string]any, error) {
 	return m, nil
 }
 
-func plural(n int64, one, many string) string {
+// plural is a number of things; several one that ended at its bound.
+func plural(n int64, one, many string) string { return counts(n, grouped(n), one, many) }
+
+func several(n int64, one, many string) string { return counts(n, upTo(n), one, many) }
+
+func counts(n int64, text, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return upTo(n) + " " + many
+	return text + " " + many
 }

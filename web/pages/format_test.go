@@ -50,6 +50,8 @@ func TestNumbers(t *testing.T) {
 	require.Equal(t, "10,000+", upTo(jobs.CountBound+1))
 	require.Equal(t, "1 line", plural(1, "line", "lines"))
 	require.Equal(t, "0 lines", plural(0, "line", "lines"))
+	require.Equal(t, "50,000 lines", plural(50_000, "line", "lines"), "what is known is said")
+	require.Equal(t, "10,000+ lines", several(50_000, "line", "lines"))
 	require.Equal(t, "100 %", percentOf(3, 3))
 	require.Equal(t, "99.9 %", percentOf(999_999, 1_000_000), "what is not done is not 100 %")
 	require.Equal(t, "0.0 %", percentOf(0, 10))

@@ -39,27 +39,37 @@ func TestWhatFormsAskTheAPI(t *testing.T) {
 		"switch on":        {hook + "/active", url.Values{"active": {"true"}}, ask{"POST", "/v1/webhook_endpoints/" + endpointID, `{"is_active":true}`, nil}, hook + "?done=enabled"},
 		"delete":           {hook + "/delete", url.Values{"confirm": {" Loader "}}, ask{"DELETE", "/v1/webhook_endpoints/" + endpointID, "", nil}, "/webhooks?done=deleted"},
 		"change nothing of the URL": {
-			hook, url.Values{"name": {"n"}, "url": {"https://a.example/?x=***"}, "shown_url": {"https://a.example/?x=***"}, "event": {"batch.failed", "batch.failed", "batch.completed"}},
-			ask{"POST", "/v1/webhook_endpoints/" + endpointID, `{"name":"n","description":"","event_types":["batch.completed","batch.failed"],"headers":{},"timeout":null,"schedule":null,"models":null}`, nil}, hook + "?done=saved",
+			hook,
+			url.Values{"name": {"n"}, "url": {"https://a.example/?x=***"}, "shown_url": {"https://a.example/?x=***"}, "event": {"batch.failed", "batch.failed", "batch.completed"}},
+			ask{"POST", "/v1/webhook_endpoints/" + endpointID, `{"name":"n","description":"","event_types":["batch.completed","batch.failed"],"headers":{},"timeout":null,"schedule":null,"models":null}`, nil},
+			hook + "?done=saved",
 		},
 		"change all": {
-			hook, url.Values{
+			hook,
+			url.Values{
 				"name": {"n"}, "url": {" https://b.example "}, "shown_url": {"https://a.example"}, "description": {"d"}, "event": every, "timeout": {"2.5"}, "schedule": {"0s, 5m 1h"}, "models": {"gpt-*, b"},
 				"header_name": {"X-A", "", " X-B "}, "header_value": {"1", "", "***"},
 			},
-			ask{"POST", "/v1/webhook_endpoints/" + endpointID, `{"name":"n","url":"https://b.example","description":"d","event_types":["*"],"headers":{"X-A":"1","X-B":"***"},"timeout":"2.5s","schedule":["0s","5m","1h"],"models":["gpt-*","b"]}`, nil}, hook + "?done=saved",
+			ask{"POST", "/v1/webhook_endpoints/" + endpointID, `{"name":"n","url":"https://b.example","description":"d","event_types":["*"],"headers":{"X-A":"1","X-B":"***"},"timeout":"2.5s","schedule":["0s","5m","1h"],"models":["gpt-*","b"]}`, nil},
+			hook + "?done=saved",
 		},
 		"a batch": {
-			"/new", url.Values{"kind": {"batch"}, "file_id": {inputID}, "path": {"/v1/embeddings"}, "window": {" 2h "}, "name": {"n"}, "priority": {"high"}, "webhook_url": {"https://a.example"}, "header_name": {"X-A"}, "header_value": {"1"}, "model": {"left out"}},
-			ask{"POST", "/v1/batches", `{"input_file_id":"` + inputID + `","endpoint":"/v1/embeddings","completion_window":"2h","metadata":{"name":"n"},"priority":"high","webhook":{"url":"https://a.example","headers":{"X-A":"1"}}}`, nil}, "/jobs/new_1?done=submitted",
+			"/new",
+			url.Values{"kind": {"batch"}, "file_id": {inputID}, "path": {"/v1/embeddings"}, "window": {" 2h "}, "name": {"n"}, "priority": {"high"}, "webhook_url": {"https://a.example"}, "header_name": {"X-A"}, "header_value": {"1"}, "model": {"left out"}},
+			ask{"POST", "/v1/batches", `{"input_file_id":"` + inputID + `","endpoint":"/v1/embeddings","completion_window":"2h","metadata":{"name":"n"},"priority":"high","webhook":{"url":"https://a.example","headers":{"X-A":"1"}}}`, nil},
+			"/jobs/new_1?done=submitted",
 		},
 		"a fine-tuning": {
-			"/new", url.Values{"kind": {"fine_tuning"}, "file_id": {examplesID}, "model": {"m"}, "suffix": {"s"}, "priority": {"normal"}},
-			ask{"POST", "/v1/fine_tuning/jobs", `{"model":"m","training_file":"` + examplesID + `","suffix":"s"}`, nil}, "/jobs/new_1?done=submitted",
+			"/new",
+			url.Values{"kind": {"fine_tuning"}, "file_id": {examplesID}, "model": {"m"}, "suffix": {"s"}, "priority": {"normal"}},
+			ask{"POST", "/v1/fine_tuning/jobs", `{"model":"m","training_file":"` + examplesID + `","suffix":"s"}`, nil},
+			"/jobs/new_1?done=submitted",
 		},
 		"a generation": {
-			"/new", url.Values{"kind": {"generation"}, "model": {"m"}, "prompt": {" Why?\r\n<b>"}, "webhook_url": {"https://a.example"}},
-			ask{"POST", "/v1/generate", `{"model":"m","input":" Why?\r\n<b>","webhook":{"url":"https://a.example"}}`, nil}, "/jobs/new_1?done=submitted",
+			"/new",
+			url.Values{"kind": {"generation"}, "model": {"m"}, "prompt": {" Why?\r\n<b>"}, "webhook_url": {"https://a.example"}},
+			ask{"POST", "/v1/generate", `{"model":"m","input":" Why?\r\n<b>","webhook":{"url":"https://a.example"}}`, nil},
+			"/jobs/new_1?done=submitted",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -218,7 +218,7 @@ func (p *Pages) addAttention(ctx context.Context, project string, to *overviewPa
 		if waits.EndpointID == "" && waits.ShutAt > 0 {
 			to.Attention = append(to.Attention, concern{
 				Tone: "bad", Icon: "s-bad", Name: gate, Href: "/deliveries?state=waiting", Title: "does not answer",
-				Text:    "It is the host of jobs’ own webhooks. " + plural(waits.N, "delivery waits", "deliveries wait") + "; none is lost. It is probed until it answers, for three days at most.",
+				Text:    "It is the host of jobs’ own webhooks. " + several(waits.N, "delivery waits", "deliveries wait") + "; none is lost. It is probed until it answers, for three days at most.",
 				Actions: []link{{"/deliveries?state=waiting", "See deliveries", ""}},
 			})
 		}
@@ -240,7 +240,7 @@ func (p *Pages) addAttention(ctx context.Context, project string, to *overviewPa
 	gone, err := p.Facts.GivenUp(ctx, project, p.now().Add(-lookBack))
 	for _, g := range gone {
 		c := concern{Tone: "wait", Icon: "s-warn", Name: g.Gate, Href: "/deliveries?state=failed", RetryN: g.N, RetryTo: g.EndpointID}
-		c.Title = "has not got " + plural(g.N, "delivery: it was", "deliveries: they were") + " given up in the last three days"
+		c.Title = "has not got " + several(g.N, "delivery: it was", "deliveries: they were") + " given up in the last three days"
 		c.Text = "Mend the receiver, or correct its URL, then send them again; the payloads are kept."
 		if e, ok := known[g.EndpointID]; ok {
 			c.Name, c.Href = endpointName(&e), "/webhooks/"+e.ID

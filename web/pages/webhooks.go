@@ -246,7 +246,7 @@ func (p *Pages) troubleOf(e *callbacks.Endpoint, waits callbacks.Backlog) string
 	}
 	text := plural(int64(e.Failures), "call in a row has failed.", "calls in a row have failed.")
 	if waits.N > 0 {
-		text += " " + plural(waits.N, "delivery waits and goes out by itself", "deliveries wait and go out by themselves") + " once it answers 2xx."
+		text += " " + several(waits.N, "delivery waits and goes out by itself", "deliveries wait and go out by themselves") + " once it answers 2xx."
 	}
 	if e.FailingSince > 0 {
 		text += " If it only fails until " + e.FailingSince.Add(5*24*time.Hour).Time().UTC().Format("2 Jan 15:04 UTC") + ", it is switched off and an endpoint.disabled event fires."
