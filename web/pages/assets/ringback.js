@@ -58,7 +58,7 @@
     return String(+v.toPrecision(4));
   }
   const charts = new Map(); // by the element that holds one
-  const style = (spec) => JSON.stringify([spec.unit, spec.steps, spec.lines.map((l) => [l.name, l.kind, l.tone]), (spec.marks || []).length]);
+  const style = (spec) => JSON.stringify([spec.unit, spec.steps, spec.lines.map((l) => [l.name, l.kind, l.tone])]);
   function build(holder, spec) {
     const line = colour(holder, "line-ink"), text = colour(holder, "text-ink");
     const font = "11px " + getComputedStyle(document.body).fontFamily;
@@ -87,20 +87,6 @@
         { ...axis, size: 46, gap: 6, splits: () => { const s = (charts.get(holder) || { spec }).spec; return s.bottom < 0 ? [s.bottom, 0, s.top] : [0, s.top / 2, s.top]; }, values: (_, at) => at.map((v) => amount(v, spec.unit)) },
       ],
       hooks: {
-        drawClear: [(u) => {
-          const now = charts.get(holder);
-          for (const m of (now ? now.spec.marks : spec.marks) || []) {
-            const x = u.valToPos(m.at, "x", true);
-            u.ctx.save();
-            u.ctx.strokeStyle = text;
-            u.ctx.setLineDash([2, 3]);
-            u.ctx.beginPath();
-            u.ctx.moveTo(x, u.bbox.top);
-            u.ctx.lineTo(x, u.bbox.top + u.bbox.height);
-            u.ctx.stroke();
-            u.ctx.restore();
-          }
-        }],
         setCursor: [(u) => {
           const i = u.cursor.idx;
           tip.hidden = i == null || u.cursor.left < 0;
