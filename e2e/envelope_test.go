@@ -20,7 +20,6 @@ func TestEveryErrorIsAnEnvelope(t *testing.T) {
 	}{
 		{"unknown route", "GET", "/v1/nothing", "", 404, ""},
 		{"unknown route outside /v1", "POST", "/nothing", "{}", 404, ""},
-		{"the root", "GET", "/", "", 404, ""},
 		{"trailing slash", "GET", "/v1/batches/", "", 404, ""},
 		{"wrong method", "PUT", "/v1/batches", "{}", 405, ""},
 		{"unknown file", "GET", "/v1/files/file-none", "", 404, "id"},

@@ -438,3 +438,33 @@ func TestFailedLinesInTheBrowser(t *testing.T) {
 	b.shows("40 of 40 lines")
 	require.Empty(t, b.heard())
 }
+
+// TestSecretWebhookIsAskedForAgain: a retry calls back with what its dialog was given, since nobody knows the first one's secrets.
+func TestSecretWebhookIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	up := startUpstream(t, func(body string) reply {
+		return reply{status: http.StatusBadRequest, body: `{"error":{"message":"no","type":"invalid_request_error"}}`}
+	})
+	s := startServer(t, append(openCallbacks(), up.provider(""))...)
+	hook := startReceiver(t)
+	batch := s.call(http.StatusOK, "POST", "/v1/batches", fmt.Sprintf(`{"input_file_id":"%s","endpoint":"/v1/chat/completions","completion_window":"24h","webhook":{"url":"%s/hook?token=abc","headers":{"X-Team":"evals"}}}`, s.input(mustRead(t, requests(t, 3))), hook.server.URL)).get("id").String()
+	hook.wait(batch, "batch.completed")
+	b := startBrowser(t)
+	b.seen(looks[0])
+	b.open(s.url + "/jobs/" + batch)
+	b.click("a", "Retry 3 failed")
+	b.shows("give them again to be called back")
+	b.judge("retry dialog")
+	b.shoot("job-retry")
+	require.Equal(t, "X-Team", seek(b, chromedp.Evaluate[string](`document.querySelector("dialog [name=header_name]").value`)))
+	b.types("#r-url", hook.server.URL+"/hook?token=def")
+	b.types("dialog [name=header_value]", "evals-2")
+	b.click("dialog button", "Retry")
+	b.shows("Retry of")
+	eventually(t, "the retry has called back", func() bool {
+		all := hook.all()
+		last := all[len(all)-1]
+		return last.query == "token=def" && last.header.Get("X-Team") == "evals-2"
+	})
+	require.Empty(t, b.heard())
+}

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -62,6 +64,63 @@ func inGroup(db *gorm.DB, g jobs.Group) *gorm.DB {
 
 // SearchJobs reads a page, newest first.
 func (s *Store) SearchJobs(ctx context.Context, q jobs.Search) ([]jobs.Job, bool, error) {
+	after := jobs.Job{CreatedAt: never}
+	if q.After != "" {
+		var err error
+		if after, err = takeJob(s.read(ctx), jobs.Ref{ProjectID: q.ProjectID, ID: q.After}); err != nil {
+			return nil, false, unknownCursor(err, q.After)
+		}
+	}
+	page, err := s.searched(ctx, q, &after)
+	if len(page) > q.Limit {
+		return page[:q.Limit], true, err
+	}
+	return page, false, err
+}
+
+// searched reads one more than a page. Of a text it takes what is found by it some at a time, until the other filters have left a
+// page or nothing more is found.
+func (s *Store) searched(ctx context.Context, q jobs.Search, after *jobs.Job) (page []jobs.Job, err error) {
+	text := strings.TrimSpace(q.Text)
+	if text == "" {
+		err = s.filtered(ctx, q, after).Limit(q.Limit + 1).Find(&page).Error
+		return page, err
+	}
+	named, err := s.idsBeginning(ctx, q.ProjectID, text)
+	if err != nil {
+		return nil, err
+	}
+	for before := *after; ; {
+		found, err := s.worded(ctx, q.ProjectID, text, &before)
+		if err != nil {
+			return nil, err
+		}
+		ids := named
+		for _, w := range found {
+			ids = append(ids, w.JobID)
+		}
+		var more []jobs.Job
+		if err := s.filtered(ctx, q, after).Where("id IN ?", ids).Limit(q.Limit + 1).Find(&more).Error; err != nil {
+			return nil, err
+		}
+		if page = append(page, more...); len(found) < mostFound || len(page) > q.Limit {
+			return inOrderOfAge(page), nil
+		}
+		last := found[len(found)-1]
+		named, before = nil, jobs.Job{CreatedAt: last.CreatedAt, ID: last.JobID}
+	}
+}
+
+// inOrderOfAge are jobs newest first, each once: what an ID names may be older than what words find.
+func inOrderOfAge(page []jobs.Job) []jobs.Job {
+	slices.SortFunc(page, func(a, b jobs.Job) int {
+		return cmp.Or(cmp.Compare(b.CreatedAt, a.CreatedAt), strings.Compare(b.ID, a.ID))
+	})
+	return slices.CompactFunc(page, func(a, b jobs.Job) bool { return a.ID == b.ID })
+}
+
+// filtered are the jobs after one that the filters leave, but for the text.
+func (s *Store) filtered(ctx context.Context, q jobs.Search, after *jobs.Job) *gorm.DB {
 	db := inGroup(s.read(ctx).Where("project_id = ?", q.ProjectID), q.Group)
 	if q.Kind != "" {
 		db = db.Where("kind = ?", q.Kind)
@@ -69,42 +128,36 @@ func (s *Store) SearchJobs(ctx context.Context, q jobs.Search) ([]jobs.Job, bool
 	if q.Since > 0 {
 		db = db.Where("created_at >= ?", q.Since)
 	}
-	after := jobs.Job{CreatedAt: never}
-	if q.After != "" {
-		var err error
-		if after, err = takeJob(s.read(ctx), jobs.Ref{ProjectID: q.ProjectID, ID: q.After}); err != nil {
-			return nil, false, unknownCursor(err, q.After)
-		}
+	if after.ID != "" {
 		db = db.Where("(created_at, id) < (?, ?)", after.CreatedAt, after.ID)
 	}
-	if text := strings.TrimSpace(q.Text); text != "" {
-		found, err := s.idsOfWords(ctx, q.ProjectID, text, &after)
-		if err != nil {
-			return nil, false, err
-		}
-		db = db.Where("id IN ?", found)
-	}
-	var page []jobs.Job
-	err := db.Order("created_at DESC, id DESC").Limit(q.Limit + 1).Find(&page).Error
-	if len(page) > q.Limit {
-		return page[:q.Limit], true, err
-	}
-	return page, false, err
+	return db.Order("created_at DESC, id DESC")
 }
 
-// mostFound bounds how many jobs one page of a search goes on with: the newest.
+// mostFound bounds how many jobs a search goes on with at once.
 const mostFound = 300
 
 // never is later than all times.
 const never = jobs.Time(1) << 60
 
-// idsOfWords are the newest jobs before one whose ID begins so, or whose metadata holds the text.
-func (s *Store) idsOfWords(ctx context.Context, project, text string, before *jobs.Job) (ids []string, err error) {
+// worded is a job whose words hold a text.
+type worded struct {
+	JobID     string
+	CreatedAt jobs.Time
+}
+
+// worded are the newest jobs before one whose metadata holds the text.
+func (s *Store) worded(ctx context.Context, project, text string, before *jobs.Job) (found []worded, err error) {
 	like := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(text)) + "%"
-	err = s.read(ctx).Raw(`SELECT job_id FROM job_words WHERE project_id = ? AND words LIKE ? ESCAPE '\' AND (created_at, job_id) < (?, ?)
-		ORDER BY created_at DESC, job_id DESC LIMIT ?`, project, like, before.CreatedAt, before.ID, mostFound).Scan(&ids).Error
-	if err != nil || len(text) > 64 {
-		return ids, err
+	err = s.read(ctx).Raw(`SELECT job_id, created_at FROM job_words WHERE project_id = ? AND words LIKE ? ESCAPE '\' AND (created_at, job_id) < (?, ?)
+		ORDER BY created_at DESC, job_id DESC LIMIT ?`, project, like, before.CreatedAt, before.ID, mostFound).Scan(&found).Error
+	return found, err
+}
+
+// idsBeginning are the newest jobs whose ID begins with the text.
+func (s *Store) idsBeginning(ctx context.Context, project, text string) (ids []string, err error) {
+	if len(text) > 64 {
+		return nil, nil
 	}
 	beginnings := []string{text}
 	if at := strings.IndexAny(text, "_-") + 1; at > 0 && asMade(text, at) != text {
@@ -130,55 +183,17 @@ const (
 	newestFirst = ` ORDER BY created_at DESC`
 )
 
-// CountJobs counts a project's jobs by group, each to jobs.CountBound and a bit at most.
+// CountJobs counts a project's jobs by group, each to jobs.CountBound and a bit at most. Each group has a count of its own: one of
+// many does not hide one of few.
 func (s *Store) CountJobs(ctx context.Context, project string) (map[jobs.Group]int64, error) {
 	counts := map[jobs.Group]int64{}
-	var all int64
-	err := s.read(ctx).Raw("SELECT count(*) FROM (SELECT 1 FROM jobs WHERE project_id = ?"+newestFirst+bounded+") AS few", project).Scan(&all).Error
-	if err != nil {
-		return nil, err
-	}
-	for _, one := range []struct{ stuck, which string }{
-		{"blocked_by = 'provider_down'", "ended_at = 0"},
-		{"FALSE", "ended_at > 0 AND status NOT IN ('completed', 'succeeded')"}, // what has ended is not stuck
-	} {
-		var some []struct {
-			Status jobs.Status
-			Stuck  bool
-			N      int64
-		}
-		err := s.read(ctx).Raw("SELECT status, stuck, count(*) AS n FROM (SELECT status, "+one.stuck+" AS stuck FROM jobs WHERE project_id = ? AND "+
-			one.which+newestFirst+bounded+") AS few GROUP BY status, stuck", project).Scan(&some).Error
-		if err != nil {
+	for _, g := range jobs.Groups() {
+		few := inGroup(s.read(ctx).Model(&jobs.Job{}).Select("1").Where("project_id = ?", project), g).Order("created_at DESC").Limit(jobs.CountBound + 1)
+		var n int64
+		if err := s.read(ctx).Table("(?) AS few", few).Count(&n).Error; err != nil {
 			return nil, err
 		}
-		for _, row := range some {
-			for _, g := range groupsOf(row.Status, row.Stuck) {
-				counts[g] += row.N
-			}
-		}
-	}
-	counts[jobs.GroupAll] = all
-	counts[jobs.GroupCompleted] = all
-	if all <= jobs.CountBound {
-		counts[jobs.GroupCompleted] = all - counts[jobs.GroupRunning] - counts[jobs.GroupQueued] - counts[jobs.GroupFailed] - counts[jobs.GroupStopped]
+		counts[g] = n
 	}
 	return counts, nil
-}
-
-// groupsOf are the groups that a job which has not ended well is in.
-func groupsOf(status jobs.Status, stuck bool) []jobs.Group {
-	g := jobs.GroupRunning
-	switch status {
-	case jobs.Failed, jobs.Incomplete:
-		return []jobs.Group{jobs.GroupFailed}
-	case jobs.Cancelled, jobs.Expired:
-		return []jobs.Group{jobs.GroupStopped}
-	case jobs.Queued, jobs.Paused:
-		g = jobs.GroupQueued
-	}
-	if stuck {
-		return []jobs.Group{g, jobs.GroupStuck}
-	}
-	return []jobs.Group{g}
 }

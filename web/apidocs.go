@@ -82,3 +82,6 @@ func asset(c *gin.Context, contentType string, body []byte) {
 	c.Writer.WriteHeader(http.StatusOK)
 	_, _ = c.Writer.Write(body) // who no longer listens misses it
 }
+
+// ofDocument tells whether a request is for the API's document or its page.
+func ofDocument(c *gin.Context) bool { return c.FullPath() == docsPath || c.FullPath() == documentPath }

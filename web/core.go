@@ -26,14 +26,17 @@ type core struct {
 	waits    context.Context // done when long polls and streams are to end
 	endWaits context.CancelFunc
 	pace     pace
+	public   string        // host and port of PublicURL; empty where it is not set
 	streams  chan struct{} // holds one for each open stream
+	open     chan struct{} // and one for each page that is open live
 }
 
 func newCore(o Options) core {
 	c := core{
-		log: o.Log, now: o.Now, bodyBytes: o.BodyBytes, fileBytes: o.FileBytes, partBytes: o.UploadPartBytes, flights: newFlights(),
+		public: hostOf(o.PublicURL),
+		log:    o.Log, now: o.Now, bodyBytes: o.BodyBytes, fileBytes: o.FileBytes, partBytes: o.UploadPartBytes, flights: newFlights(),
 		tracer: o.Tracer,
-		pace:   defaultPace(), streams: make(chan struct{}, maxStreams),
+		pace:   defaultPace(), streams: make(chan struct{}, maxStreams), open: make(chan struct{}, maxStreams),
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)

@@ -37,7 +37,7 @@ func (s *Server) guard(o Options) handler {
 		if !local(c.Request.Host) && !sameName(c.Request.Host, public) {
 			return jobs.Errorf(jobs.CodeForbidden, "", "This host name is not served while authentication is off. Use the loopback address, or set server.public_url, or set auth.keys.")
 		}
-		if crossOrigin(c.Request) && (!s.forPeople(c) || !followed(c.Request)) {
+		if crossOrigin(c.Request, s.public) && (!s.forPeople(c) && !ofDocument(c) || !followed(c.Request)) {
 			return jobs.Errorf(jobs.CodeForbidden, "", "Web pages of another origin are not served while authentication is off. Set auth.keys and send a key.")
 		}
 		return nil
@@ -76,14 +76,14 @@ func sameName(host, public string) bool {
 
 // crossOrigin tells whether a browser sent the request for a page of another origin. Programs send none of these
 // headers.
-func crossOrigin(r *http.Request) bool {
+func crossOrigin(r *http.Request, public string) bool {
 	for _, site := range r.Header.Values("Sec-Fetch-Site") {
 		if site != "same-origin" && site != "none" {
 			return true
 		}
 	}
 	for _, origin := range r.Header.Values("Origin") {
-		if !strings.EqualFold(hostOf(origin), r.Host) {
+		if !strings.EqualFold(hostOf(origin), r.Host) && (public == "" || !strings.EqualFold(hostOf(origin), public)) {
 			return true
 		}
 	}

@@ -40,7 +40,7 @@ func (s *Server) routePages(o Options) {
 	}
 	shown := pages.Options{
 		Facts: o.People.Facts, API: s, Project: func(*http.Request) string { return jobs.DefaultProject },
-		Streaming: s.enter, Until: s.waits, Providers: o.People.Providers, Settings: o.People.Settings,
+		Streaming: s.enterPage, FileBytes: o.FileBytes, Until: s.waits, Providers: o.People.Providers, Settings: o.People.Settings,
 		Schedule: o.People.Schedule, Timeout: o.People.Timeout, PublicURL: o.PublicURL, Version: o.People.Version, Mode: o.People.Mode, Now: s.now, Log: s.log,
 		Check: o.People.Check.CheckInput,
 	}
@@ -86,7 +86,7 @@ func (s *Server) showPage(r pages.Route) gin.HandlerFunc {
 
 // readForm reads what a form sends before the page does: one that is too long, or is none, is refused and not taken for empty.
 func (s *Server) readForm(c *gin.Context, r pages.Route) error {
-	if c.Request.Method == http.MethodPost && crossOrigin(c.Request) {
+	if c.Request.Method == http.MethodPost && crossOrigin(c.Request, s.public) {
 		return jobs.Errorf(jobs.CodeForbidden, "", "This form was sent by a page of another site.")
 	}
 	if r.Streams || c.Request.Method != http.MethodPost {

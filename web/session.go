@@ -25,11 +25,12 @@ type sessions struct {
 	keys   [][sha256.Size]byte // derived: a cookie tells nothing of the key itself
 	secure bool                // the cookie travels over TLS alone
 	known  func(key string) bool
+	public string // the host at which clients reach this server; a proxy may name another to it
 	now    func() time.Time
 }
 
 func newSessions(o Options, now func() time.Time) *sessions {
-	s := &sessions{now: now, secure: strings.HasPrefix(o.PublicURL, "https://")}
+	s := &sessions{public: hostOf(o.PublicURL), now: now, secure: strings.HasPrefix(o.PublicURL, "https://")}
 	digests := make([][sha256.Size]byte, len(o.Keys))
 	for i, key := range o.Keys {
 		digests[i] = sha256.Sum256([]byte(key))
@@ -66,7 +67,7 @@ func sealed(under [sha256.Size]byte, ends int64) string {
 // followed to here.
 func (s *sessions) in(r *http.Request) bool {
 	cookie, err := r.Cookie(pages.SessionCookie)
-	if err != nil || crossOrigin(r) && !followed(r) {
+	if err != nil || crossOrigin(r, s.public) && !followed(r) {
 		return false
 	}
 	text, err := base64.RawURLEncoding.DecodeString(cookie.Value)

@@ -82,6 +82,16 @@ func (s *core) enter() (leave func(), err error) {
 	}
 }
 
+// enterPage takes one of the places for open pages: they take none from programs, and do without where there is none.
+func (s *core) enterPage() (leave func(), err error) {
+	select {
+	case s.open <- struct{}{}:
+		return func() { <-s.open }, nil
+	default:
+		return nil, jobs.Errorf(codeStreams, "", "%d pages are open live, the most that this server keeps up to date. This one is refreshed every few seconds instead.", cap(s.open))
+	}
+}
+
 // begin finds where the stream begins: after the event that the client names, or at what happens next. It fails before
 // the stream begins, so that a client learns that its place is lost.
 func (e *events) begin(c *gin.Context) (string, error) {

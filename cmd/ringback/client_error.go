@@ -34,6 +34,9 @@ func (e *APIError) Error() string {
 			line += " (request " + e.RequestID + ", see its log)"
 		}
 	}
+	if e.Status == http.StatusUnauthorized {
+		line += " The command line takes it from --key or RINGBACK_API_KEY."
+	}
 	return line
 }
 

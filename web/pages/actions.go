@@ -17,8 +17,8 @@ func (p *Pages) cancelJob(w http.ResponseWriter, r *http.Request) error {
 	return done(w, r, "/jobs/"+url.PathEscape(id), "cancelled")
 }
 
-// retryJob makes a new batch of the lines that failed, with the receiver of the first one where it is known: its headers and
-// its secret are not, so only endpoints are named again.
+// retryJob makes a new batch of the lines that failed, with the receiver of the first one. What of that is secret is known to
+// nobody, and is asked for in a dialog.
 func (p *Pages) retryJob(w http.ResponseWriter, r *http.Request) error {
 	ref := p.ref(r)
 	s, err := p.findJob(r.Context(), ref)
@@ -32,7 +32,9 @@ func (p *Pages) retryJob(w http.ResponseWriter, r *http.Request) error {
 	if len(s.Metadata) > 0 {
 		body["metadata"] = s.Metadata
 	}
-	if again := webhookAgain(&s.Job); again != nil {
+	if to := readComposer(r); to.WebhookURL != "" {
+		body["webhook"] = to.webhook()
+	} else if again := webhookAgain(&s.Job); again != nil {
 		body["webhook"] = again
 	}
 	made, err := p.call(r, http.MethodPost, "/v1/batches/"+url.PathEscape(ref.ID)+"/retry", body)
@@ -103,12 +105,16 @@ func (p *Pages) retryDeliveries(w http.ResponseWriter, r *http.Request) error {
 	if len(r.PostForm["id"]) == 0 {
 		return jobs.Errorf(jobs.CodeInvalid, "", "No delivery is ticked. Go back, and tick those that are to be sent again.")
 	}
+	note := "retried"
 	for _, id := range r.PostForm["id"] {
-		if _, err := p.call(r, http.MethodPost, "/v1/deliveries/"+url.PathEscape(id)+"/retry", nil); err != nil {
+		_, err := p.call(r, http.MethodPost, "/v1/deliveries/"+url.PathEscape(id)+"/retry", nil)
+		if _, refused := refusal(err); refused {
+			note = "some-retried" // the others are sent all the same
+		} else if err != nil {
 			return err
 		}
 	}
-	return done(w, r, back(r, "/deliveries"), "retried")
+	return done(w, r, back(r, "/deliveries"), note)
 }
 
 func (p *Pages) deleteFile(w http.ResponseWriter, r *http.Request) error {

@@ -33,8 +33,11 @@ func (c *checks) note(id string, found jobs.InputCheck) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.byID == nil || len(c.byID) >= mostChecks {
+	if c.byID == nil {
 		c.byID = map[string]jobs.InputCheck{}
+	}
+	if _, known := c.byID[id]; !known && len(c.byID) >= mostChecks {
+		return // it is told of at its end
 	}
 	c.byID[id] = found
 }

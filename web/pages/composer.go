@@ -39,6 +39,9 @@ type composerPage struct {
 	Error, Param string
 	Check        *checkView
 	NeedsKey     bool
+	Most         int64  // bytes of a file; zero where none is known
+	Secret       bool   // what was secret of the first job's webhook has to be given again
+	Metadata     string // of the first job, as JSON; the name is laid over it
 }
 
 type kindChoice struct {
@@ -89,13 +92,26 @@ func (p *Pages) fillFrom(ctx context.Context, to *composerPage, ref jobs.Ref) er
 		}
 		to.Prompt = promptOf(body)
 	}
-	shown := gjson.ParseBytes(s.Webhook)
-	to.WebhookURL = shown.Get("url").String()
+	to.Metadata, to.Priority = string(s.Metadata), priorities(string(cmp.Or(s.Priority, jobs.PriorityNormal)))
+	to.WebhookURL, to.Headers, to.Secret = receiverAgain(&s.Job)
+	return nil
+}
+
+// receiverAgain is a job's own webhook as a form can give it again: without what is secret of it.
+func receiverAgain(j *jobs.Job) (url string, headers []headerRow, secret bool) {
+	shown := gjson.ParseBytes(j.Webhook)
+	url, secret = shown.Get("url").String(), shown.Get("secret").Exists()
 	shown.Get("headers").ForEach(func(name, _ gjson.Result) bool {
-		to.Headers = append(slices.DeleteFunc(to.Headers, func(h headerRow) bool { return h.Name == "" }), headerRow{Name: name.String()})
+		headers, secret = append(headers, headerRow{Name: name.String()}), true
 		return true
 	})
-	return nil
+	if hidesQuery(url) {
+		url, secret = "", true
+	}
+	if len(headers) == 0 {
+		headers = []headerRow{{}}
+	}
+	return url, headers, secret
 }
 
 // promptOf is the last thing that was said in a request.
@@ -114,7 +130,7 @@ func (p *Pages) complete(ctx context.Context, r *http.Request, to *composerPage)
 	if !slices.Contains([]string{"batch", "fine_tuning", "generation"}, to.Kind) {
 		to.Kind = "batch"
 	}
-	to.Kinds, to.NeedsKey = kindChoices(to.Kind), p.Login != nil
+	to.Kinds, to.NeedsKey, to.Most = kindChoices(to.Kind), p.Login != nil, p.FileBytes
 	to.Window = cmp.Or(to.Window, "24h")
 	for _, path := range jobs.BatchPaths {
 		to.Paths = append(to.Paths, option{path, path, path == to.Path})
@@ -172,7 +188,7 @@ func priorities(chosen string) []option {
 // readComposer reads what was filled in.
 func readComposer(r *http.Request) *composerPage {
 	to := &composerPage{
-		Kind: r.PostFormValue("kind"), Model: strings.TrimSpace(r.PostFormValue("model")), FileID: strings.TrimSpace(r.PostFormValue("file_id")),
+		Kind: r.PostFormValue("kind"), Metadata: r.PostFormValue("metadata"), Secret: r.PostFormValue("secret") != "", Model: strings.TrimSpace(r.PostFormValue("model")), FileID: strings.TrimSpace(r.PostFormValue("file_id")),
 		Path: r.PostFormValue("path"), Prompt: r.PostFormValue("prompt"), Name: strings.TrimSpace(r.PostFormValue("name")),
 		Window: strings.TrimSpace(r.PostFormValue("window")), Priority: priorities(cmp.Or(r.PostFormValue("priority"), "normal")), Suffix: strings.TrimSpace(r.PostFormValue("suffix")),
 		WebhookURL: strings.TrimSpace(r.PostFormValue("webhook_url")), Headers: headersOf(r),
@@ -200,8 +216,16 @@ func (c *composerPage) request() (to string, body members) {
 		body.add("endpoint", cmp.Or(c.Path, jobs.BatchPaths[0]))
 		body.add("completion_window", cmp.Or(c.Window, "24h"))
 	}
-	if c.Name != "" {
-		body.add("metadata", map[string]string{"name": c.Name})
+	metadata := map[string]string{}
+	gjson.Parse(c.Metadata).ForEach(func(name, value gjson.Result) bool {
+		metadata[name.String()] = value.String()
+		return true
+	})
+	if delete(metadata, "name"); c.Name != "" {
+		metadata["name"] = c.Name
+	}
+	if len(metadata) > 0 {
+		body.add("metadata", metadata)
 	}
 	for _, o := range c.Priority {
 		if o.Chosen && o.Value != "normal" {
@@ -209,22 +233,24 @@ func (c *composerPage) request() (to string, body members) {
 		}
 	}
 	if c.WebhookURL != "" {
-		var hook members
-		hook.add("url", c.WebhookURL)
-		if len(c.Headers) > 0 {
-			headers := map[string]string{}
-			for _, h := range c.Headers {
-				if h.Name != "" {
-					headers[h.Name] = h.Value
-				}
-			}
-			if len(headers) > 0 {
-				hook.add("headers", headers)
-			}
-		}
-		body.add("webhook", hook)
+		body.add("webhook", c.webhook())
 	}
 	return to, body
+}
+
+// webhook is the receiver that the form names.
+func (c *composerPage) webhook() (hook members) {
+	hook.add("url", c.WebhookURL)
+	headers := map[string]string{}
+	for _, h := range c.Headers {
+		if h.Name != "" {
+			headers[h.Name] = h.Value
+		}
+	}
+	if len(headers) > 0 {
+		hook.add("headers", headers)
+	}
+	return hook
 }
 
 // members are an object's, in an order of their own.
@@ -265,24 +291,42 @@ func (m members) MarshalJSON() ([]byte, error) {
 func (p *Pages) submit(w http.ResponseWriter, r *http.Request) error {
 	to := readComposer(r)
 	address, body := to.request()
+	if empty := to.empty(); empty != "" {
+		return p.refuse(w, r, to, &apiError{Status: http.StatusBadRequest, Param: "webhook", Message: "The header " + empty + " has no value. Give it one, or remove the header."})
+	}
 	made, err := p.call(r, http.MethodPost, address, body)
 	if e, refused := refusal(err); refused {
-		to.Error, to.Param = e.Message, e.field()
-		if to.FileID == "" && to.Kind != "generation" {
-			to.Error, to.Param = "Upload a file first, or choose one that is there.", "input_file_id"
-		}
-		if len(to.Headers) == 0 {
-			to.Headers = []headerRow{{}}
-		}
-		if err := p.complete(r.Context(), r, to); err != nil {
-			return err
-		}
-		return p.again(w, r, e.Status, "new.html", "/new", to)
+		return p.refuse(w, r, to, e)
 	}
 	if err != nil {
 		return err
 	}
 	return done(w, r, "/jobs/"+url.PathEscape(gjson.GetBytes(made, "id").String()), "submitted")
+}
+
+// empty names a header that has no value.
+func (c *composerPage) empty() string {
+	for _, h := range c.Headers {
+		if h.Name != "" && strings.TrimSpace(h.Value) == "" && c.WebhookURL != "" {
+			return h.Name
+		}
+	}
+	return ""
+}
+
+// refuse shows the form again, with what is wrong with it.
+func (p *Pages) refuse(w http.ResponseWriter, r *http.Request, to *composerPage, e *apiError) error {
+	to.Error, to.Param = e.Message, e.field()
+	if to.FileID == "" && to.Kind != "generation" {
+		to.Error, to.Param = "Upload a file first, or choose one that is there.", "input_file_id"
+	}
+	if len(to.Headers) == 0 {
+		to.Headers = []headerRow{{}}
+	}
+	if err := p.complete(r.Context(), r, to); err != nil {
+		return err
+	}
+	return p.again(w, r, e.Status, "new.html", "/new", to)
 }
 
 // composerCode answers the form as code, as it stands.

@@ -35,17 +35,17 @@ type toast struct{ Tone, Icon, Text string }
 
 // noted are the sentences that a page begins with after something was done, by the key in its address.
 var noted = map[string]string{
-	"cancelled":  "Cancelling. Lines that are done stay.",
-	"retried":    "Sent again. The answer shows here in a moment.",
-	"deleted":    "Deleted.",
-	"saved":      "Saved.",
-	"disabled":   "Switched off. It gets no more events.",
-	"enabled":    "Switched on. It gets what happens from now on.",
-	"paused":     "Pausing at the provider.",
-	"resumed":    "Going on.",
-	"given-up":   "Cancelled. It is not sent any more.",
-	"submitted":  "Accepted and stored. It goes on without you.",
-	"logged-out": "Logged out.",
+	"cancelled":    "Cancelling. Lines that are done stay.",
+	"retried":      "Sent again. The answer shows here in a moment.",
+	"deleted":      "Deleted.",
+	"saved":        "Saved.",
+	"disabled":     "Switched off. It gets no more events.",
+	"enabled":      "Switched on. It gets what happens from now on.",
+	"paused":       "Pausing at the provider.",
+	"resumed":      "Going on.",
+	"given-up":     "Cancelled. It is not sent any more.",
+	"submitted":    "Accepted and stored. It goes on without you.",
+	"some-retried": "Sent again, but for some: their event is no longer kept, or their endpoint is off or deleted.",
 }
 
 func (p *Pages) frame(ctx context.Context, r *http.Request) (frame, error) {

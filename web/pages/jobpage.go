@@ -46,6 +46,7 @@ type jobPage struct {
 	Metadata  []string
 
 	Actions  jobActions
+	Again    *composerPage // of the dialog that asks for what is secret; nil while it is shut
 	LinesURL string
 }
 
@@ -53,6 +54,7 @@ type jobPage struct {
 type jobActions struct {
 	Cancel, Pause, Resume bool
 	Retry                 int64 // lines that failed; zero where nothing can be retried
+	Ask                   bool  // what is secret of the webhook has to be given again for that
 	Again                 string
 	Results               string
 }
@@ -96,7 +98,18 @@ type logRow struct {
 }
 
 func (p *Pages) job(ctx context.Context, r *http.Request) (any, error) {
-	return p.loadJob(ctx, p.ref(r), clean(r.URL.Query().Get("custom_id")))
+	q := r.URL.Query()
+	shown, err := p.loadJob(ctx, p.ref(r), clean(q.Get("custom_id")))
+	if err != nil || q.Get("dialog") != "retry" || shown.Actions.Retry == 0 {
+		return shown, err
+	}
+	s, err := p.findJob(ctx, p.ref(r))
+	if err != nil {
+		return nil, err
+	}
+	shown.Again = &composerPage{}
+	shown.Again.WebhookURL, shown.Again.Headers, _ = receiverAgain(&s.Job)
+	return shown, nil
 }
 
 func (p *Pages) loadJob(ctx context.Context, ref jobs.Ref, customID string) (*jobPage, error) {
@@ -171,14 +184,40 @@ func actionsOn(j *jobs.Job) (a jobActions) {
 	}
 	if j.Kind == jobs.KindBatch && !open && !j.ResultsGone && j.Total > 0 {
 		a.Retry = j.Total - j.Completed
+		_, _, a.Ask = receiverAgain(j)
 	}
-	if !j.ResultsGone && j.Kind != jobs.KindResponse {
+	if !j.ResultsGone && (j.Kind == jobs.KindBatch || j.Kind == jobs.KindTuning && plainTuning(j)) { // of a single call see addBodies
 		a.Again = "/new?from=" + url.QueryEscape(j.ID)
 	}
 	if j.Kind == jobs.KindBatch && j.Completed+j.Failed > 0 && !j.ResultsGone {
 		a.Results = "/v1/batches/" + url.PathEscape(j.ID) + "/results"
 	}
 	return a
+}
+
+// plainTuning tells whether a fine-tuning is one that the composer's form can carry whole.
+func plainTuning(j *jobs.Job) bool {
+	return j.ValidationFileID == "" && j.Tuning != nil && len(j.Tuning.Method) == 0 && len(j.Tuning.Hyperparameters) == 0 && len(j.Tuning.Integrations) == 0
+}
+
+// plainCall tells whether a call is one that the composer's form can carry whole: one message of the user's, and nothing else.
+func plainCall(path string, body []byte) bool {
+	if path != "/v1/chat/completions" {
+		return false
+	}
+	plain := true
+	gjson.ParseBytes(body).ForEach(func(name, value gjson.Result) bool {
+		switch name.String() {
+		case "model":
+		case "messages":
+			said := value.Array()
+			plain = len(said) == 1 && said[0].Get("role").String() == "user" && said[0].Get("content").Type == gjson.String && len(said[0].Map()) == 2
+		default:
+			plain = false
+		}
+		return plain
+	})
+	return plain && len(body) > 0
 }
 
 func headline(j *jobs.Job) (text, sub string) {

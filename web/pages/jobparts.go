@@ -226,6 +226,9 @@ func (p *Pages) addBodies(ctx context.Context, s *jobs.Snapshot, to *jobPage) er
 		return err
 	}
 	to.Request, to.Result, to.Text = request, s.Result, clipped(s.ModelOutput())
+	if s.Kind == jobs.KindGeneration && plainCall(s.Path, request) {
+		to.Actions.Again = "/new?from=" + url.QueryEscape(s.ID)
+	}
 	return nil
 }
 

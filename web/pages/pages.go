@@ -31,6 +31,7 @@ type Options struct {
 	Settings  func() []byte   // the configuration in force as YAML, secrets hidden
 	Schedule  []time.Duration // of deliveries, unless an endpoint has its own
 	Timeout   time.Duration   // of an attempt, unless an endpoint has its own
+	FileBytes int64           // of an upload, at most
 	PublicURL string          // where clients reach the API
 	Version   string
 	Mode      string // "single process", or what this process does among others

@@ -276,7 +276,9 @@
     const send = (file) => {
       if (!file) return;
       if (sending) sending.abort();
-      const id = crypto.randomUUID(), body = new FormData(), kind = new FormData(form).get("kind");
+      const most = Number(drop.dataset.most);
+      if (most && file.size > most) { say(file.name + " has " + megabytes(file.size) + "; the server takes files of up to " + megabytes(most) + " (limits.file_bytes)."); input.value = ""; return; }
+      const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, "0")).join(""), body = new FormData(), kind = new FormData(form).get("kind");
       body.append("kind", kind);
       body.append("path", new FormData(form).get("path") || "");
       body.append("check", id);
@@ -284,7 +286,8 @@
       const request = sending = new XMLHttpRequest(), began = Date.now();
       place.innerHTML = '<div class="upload"><div class="row"><strong></strong><span class="muted num push"></span><button type="button" class="btn quiet sm">Stop</button></div><svg class="bar" role="progressbar" aria-label="Upload" aria-valuemin="0" aria-valuemax="100"><rect class="run" width="0%"/></svg><p class="muted small num">Going up</p></div><div data-problems></div>';
       $("strong", place).textContent = file.name;
-      $("button", place).onclick = () => request.abort();
+      let stopped = false;
+      $("button", place).onclick = () => { stopped = true; request.abort(); };
       request.upload.onprogress = (e) => {
         const share = e.total ? Math.round(100 * e.loaded / e.total) : 0, left = (Date.now() - began) / e.loaded * (e.total - e.loaded) / 1000;
         $("rect", place).setAttribute("width", share + "%");
@@ -301,7 +304,7 @@
         clearInterval(watch);
         if (request !== sending) return;
         sending = null;
-        if (request.status === 0) { place.textContent = ""; input.value = ""; toast("off", "Upload stopped"); return; }
+        if (request.status === 0) { input.value = ""; if (stopped) { place.textContent = ""; toast("off", "Upload stopped"); } else say("The upload of " + file.name + " broke off. Look whether the server is there, and drop it again."); return; }
         place.innerHTML = request.responseText;
         const path = $("[data-path]", place), model = $("[data-model]", place);
         if (path) form.elements.path.value = path.value;
@@ -313,6 +316,7 @@
       request.setRequestHeader("HX-Request", "true");
       request.send(body);
     };
+    function say(text) { const p = document.createElement("p"); p.className = "notice bad"; p.setAttribute("role", "alert"); p.textContent = text; place.replaceChildren(p); }
     const megabytes = (n) => (n / 1e6).toFixed(n < 1e7 ? 1 : 0) + " MB";
     input.removeAttribute("name"); // it has gone up by itself
     input.addEventListener("change", () => send(input.files[0]));
