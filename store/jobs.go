@@ -131,9 +131,9 @@ func withStatus(db *gorm.DB, status jobs.Status) *gorm.DB {
 	case status == "":
 		return db
 	case !status.Terminal():
-		db = db.Where("ended_at = 0")
+		db = db.Table(sqlOf(db).readBy("jobs", "jobs_open")).Where("ended_at = 0")
 	case status != jobs.Completed && status != jobs.Succeeded:
-		db = db.Where("ended_at > 0 AND status NOT IN ('completed', 'succeeded')")
+		db = db.Table(sqlOf(db).readBy("jobs", "jobs_unwell")).Where("ended_at > 0 AND status NOT IN ('completed', 'succeeded')")
 	}
 	return db.Where("status = ?", status)
 }

@@ -46,6 +46,12 @@ func forgetWords(tx *gorm.DB, ref jobs.Ref) error {
 // inGroup picks jobs by a group of states. The conditions of the partial indexes stand in it as the indexes have them.
 func inGroup(db *gorm.DB, g jobs.Group) *gorm.DB {
 	switch g {
+	case jobs.GroupRunning, jobs.GroupQueued, jobs.GroupStuck:
+		db = db.Table(sqlOf(db).readBy("jobs", "jobs_open"))
+	case jobs.GroupFailed, jobs.GroupStopped:
+		db = db.Table(sqlOf(db).readBy("jobs", "jobs_unwell"))
+	}
+	switch g {
 	case jobs.GroupRunning:
 		return db.Where("ended_at = 0 AND status NOT IN ('queued', 'paused')")
 	case jobs.GroupQueued:
