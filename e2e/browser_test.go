@@ -42,9 +42,14 @@ type browser struct {
 	complaints []string
 }
 
+// oneBrowser runs at a time: each takes a core for itself.
+var oneBrowser sync.Mutex
+
 // startBrowser starts one for this test alone.
 func startBrowser(t *testing.T) *browser {
 	t.Helper()
+	oneBrowser.Lock()
+	t.Cleanup(oneBrowser.Unlock) // after the browser's own end
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(chromium(t)), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("no-proxy-server", true),
