@@ -20,7 +20,7 @@ const module = "github.com/ringback/ringback"
 var arrows = map[string][]string{
 	"cmd/ringback":         {"", "web", "callbacks", "callbacks/signature", "history", "jobs", "jobs/queue", "metrics", "providers", "providers/simulator", "store", "telemetry", "telemetry/span", "web/pages"},
 	"web":                  {"callbacks", "history", "jobs", "rawjson", "telemetry/span", "web/openapi", "web/pages"},
-	"web/pages":            {"callbacks", "history", "jobs"},
+	"web/pages":            {"callbacks", "history", "jobs", "rawjson"},
 	"store":                {"callbacks", "callbacks/signature", "history", "jobs"},
 	"web/openapi":          {},
 	"web/openapi/contract": {"web/openapi"},

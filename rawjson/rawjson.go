@@ -15,8 +15,11 @@ const MaxDepth = 10_000
 // Valid tells whether b is one JSON value in UTF-8 (RFC 8259), no deeper than MaxDepth.
 func Valid(b []byte) bool { return !TooDeep(b) && utf8.Valid(b) && gjson.ValidBytes(b) }
 
-// TooDeep counts brackets outside of strings. It reads any bytes, valid or not.
-func TooDeep(b []byte) bool {
+// TooDeep tells whether a value nests deeper than MaxDepth. It reads any bytes, valid or not.
+func TooDeep(b []byte) bool { return Deeper(b, MaxDepth) }
+
+// Deeper counts brackets outside of strings. It reads any bytes, valid or not.
+func Deeper(b []byte, most int) bool {
 	depth, inString := 0, false
 	for i := 0; i < len(b); i++ {
 		switch c := b[i]; {
@@ -26,7 +29,7 @@ func TooDeep(b []byte) bool {
 			inString = !inString
 		case inString:
 		case c == '{', c == '[':
-			if depth++; depth > MaxDepth {
+			if depth++; depth > most {
 				return true
 			}
 		case c == '}', c == ']':

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/ringback/ringback/rawjson"
 )
 
 // maxShown bounds what a page shows of one body; the whole can be downloaded.
@@ -24,31 +26,10 @@ var token = regexp.MustCompile(`"(?:[^"\\]|\\.)*"(\s*:)?|-?\d[\d.eE+-]*|\b(?:tru
 // pretty is JSON indented, its keys, strings and numbers marked; what is no JSON as it is.
 func pretty(raw []byte) template.HTML {
 	var b bytes.Buffer
-	if len(raw) > maxIndented || deep(raw) || json.Indent(&b, raw, "", "  ") != nil {
+	if len(raw) > maxIndented || rawjson.Deeper(raw, maxDepth) || json.Indent(&b, raw, "", "  ") != nil {
 		return template.HTML(html.EscapeString(clipped(string(raw)))) //nolint:gosec // escaped
 	}
 	return marked(clipped(b.String()))
-}
-
-// deep tells whether JSON nests deeper than maxDepth.
-func deep(raw []byte) bool {
-	depth, inString := 0, false
-	for i := 0; i < len(raw); i++ {
-		switch c := raw[i]; {
-		case inString && c == '\\':
-			i++
-		case c == '"':
-			inString = !inString
-		case inString:
-		case c == '{', c == '[':
-			if depth++; depth > maxDepth {
-				return true
-			}
-		case c == '}', c == ']':
-			depth--
-		}
-	}
-	return false
 }
 
 func clipped(text string) string {

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ringback/ringback/rawjson"
 )
 
 func TestPretty(t *testing.T) {
@@ -38,6 +40,6 @@ func TestPrettyIsBounded(t *testing.T) {
 			require.Less(t, len(pretty([]byte(raw))), 20*maxShown)
 		})
 	}
-	require.False(t, deep([]byte(`"`+strings.Repeat("[", 100)+`"`)), "of a text nothing nests")
-	require.False(t, deep([]byte(`"\"`+strings.Repeat("[", 100)+`"`)))
+	require.False(t, rawjson.Deeper([]byte(`"`+strings.Repeat("[", 100)+`"`), maxDepth), "of a text nothing nests")
+	require.False(t, rawjson.Deeper([]byte(`"\"`+strings.Repeat("[", 100)+`"`), maxDepth))
 }
