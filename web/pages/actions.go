@@ -32,7 +32,11 @@ func (p *Pages) retryJob(w http.ResponseWriter, r *http.Request) error {
 	if len(s.Metadata) > 0 {
 		body["metadata"] = s.Metadata
 	}
-	if to := readComposer(r); to.WebhookURL != "" {
+	to := readComposer(r)
+	if name := to.empty(); name != "" {
+		return jobs.Errorf(jobs.CodeInvalid, "", "The header %s has no value. Go back, and give it one, or remove the header.", name)
+	}
+	if to.WebhookURL != "" {
 		body["webhook"] = to.webhook()
 	} else if again := webhookAgain(&s.Job); again != nil {
 		body["webhook"] = again
@@ -47,10 +51,11 @@ func (p *Pages) retryJob(w http.ResponseWriter, r *http.Request) error {
 // webhookAgain is a job's own webhook for another one, where nothing of it is secret: what is hidden cannot be sent again.
 func webhookAgain(j *jobs.Job) map[string]any {
 	shown := gjson.ParseBytes(j.Webhook)
-	if !shown.IsObject() || shown.Get("secret").Exists() || len(shown.Get("headers").Map()) > 0 || hidesQuery(shown.Get("url").String()) {
+	to, _, secret := receiverAgain(j)
+	if to == "" || secret {
 		return nil
 	}
-	again := map[string]any{"url": shown.Get("url").String()}
+	again := map[string]any{"url": to}
 	for _, key := range []string{"method", "events", "timeout"} {
 		if v := shown.Get(key); v.Exists() && v.Type != gjson.Null {
 			again[key] = v.Value()

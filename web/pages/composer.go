@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"path"
@@ -101,10 +102,9 @@ func (p *Pages) fillFrom(ctx context.Context, to *composerPage, ref jobs.Ref) er
 func receiverAgain(j *jobs.Job) (url string, headers []headerRow, secret bool) {
 	shown := gjson.ParseBytes(j.Webhook)
 	url, secret = shown.Get("url").String(), shown.Get("secret").Exists()
-	shown.Get("headers").ForEach(func(name, _ gjson.Result) bool {
-		headers, secret = append(headers, headerRow{Name: name.String()}), true
-		return true
-	})
+	for _, name := range slices.Sorted(maps.Keys(shown.Get("headers").Map())) {
+		headers, secret = append(headers, headerRow{Name: name}), true
+	}
 	if hidesQuery(url) {
 		url, secret = "", true
 	}

@@ -45,9 +45,8 @@ type jobPage struct {
 	Details   []fact
 	Metadata  []string
 
-	Actions  jobActions
-	Again    *composerPage // of the dialog that asks for what is secret; nil while it is shut
-	LinesURL string
+	Actions jobActions
+	Again   *composerPage // of the dialog that asks for what is secret; nil while it is shut
 }
 
 // jobActions are what can be done with a job now.
@@ -153,7 +152,7 @@ func (p *Pages) describe(s *jobs.Snapshot) *jobPage {
 	j := &s.Job
 	shown := &jobPage{
 		ID: j.ID, Name: nameOf(j), Kind: kindWord(j.Kind), Status: statusBadge(j), CreatedAt: j.CreatedAt,
-		Terminal: j.Status.Terminal(), ETA: s.ETA(), EndedAt: j.EndedAt, LinesURL: "/jobs/" + url.PathEscape(j.ID) + "/lines",
+		Terminal: j.Status.Terminal(), ETA: s.ETA(), EndedAt: j.EndedAt,
 	}
 	shown.Actions = actionsOn(j)
 	if j.EndedAt > 0 {

@@ -280,7 +280,6 @@
       if (most && file.size > most) { say(file.name + " has " + megabytes(file.size) + "; the server takes files of up to " + megabytes(most) + " (limits.file_bytes)."); input.value = ""; return; }
       const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, "0")).join(""), body = new FormData(), kind = new FormData(form).get("kind");
       body.append("kind", kind);
-      body.append("path", new FormData(form).get("path") || "");
       body.append("check", id);
       body.append("file", file);
       const request = sending = new XMLHttpRequest(), began = Date.now();
