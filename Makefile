@@ -46,8 +46,8 @@ e2e: # it builds the program itself, which the test cache does not see
 race:
 	go test -race -timeout 20m ./callbacks/... ./history/... ./jobs/... ./providers/... ./store/...
 
-clients:
-	cd clients && go vet ./... && go test ./...
+clients: # they build the program too
+	cd clients && go vet ./... && go test -count=1 ./...
 
 fuzz-short:
 	@scripts/fuzz 2s

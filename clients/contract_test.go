@@ -152,7 +152,7 @@ func TestErrorsFollowTheDocument(t *testing.T) {
 		{name: "unknown file", method: "DELETE", path: "/v1/files/file-x", want: 404},
 		{name: "unknown batch", method: "POST", path: "/v1/batches/batch_x/cancel", want: 404},
 		{name: "unknown route", method: "GET", path: "/v1/poems", want: 404},
-		{name: "unknown root", method: "GET", path: "/", want: 404},
+		{name: "unknown root", method: "GET", path: "/poems", want: 404},
 		{name: "wrong method", method: "DELETE", path: "/v1/batches", want: 405},
 		{name: "key used for another body", method: "POST", path: "/v1/batches", body: batchBody, header: http.Header{"Idempotency-Key": {usedKey(t)}}, want: 422},
 	} {

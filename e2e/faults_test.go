@@ -96,3 +96,24 @@ func TestJ4ProviderFaults(t *testing.T) {
 	require.EqualValues(t, 150, next.get("request_counts.completed").Int())
 	require.EqualValues(t, 150, up.read("/healthz").get("calls").Int()-before, "none is called twice")
 }
+
+// TestLastLinesThatFailAlwaysEnd: when only lines are left that never succeed, they are no outage to one another, for
+// whose end the batch would wait until its window closes.
+func TestLastLinesThatFailAlwaysEnd(t *testing.T) {
+	t.Parallel()
+	_, setting := startSimulator(t, simulator.Options{}, ", timeout: 2s, retries: 3")
+	s := startServer(t, "simulator.enabled=false", setting)
+	var lines []string
+	for i := range 60 {
+		words := ""
+		if i%10 == 9 {
+			words = "[[sim:reset]]"
+		}
+		lines = append(lines, asked(fmt.Sprint("line ", i), words))
+	}
+	began := time.Now()
+	done := s.ended(s.batch(s.input(strings.Join(lines, "\n")), ""))
+	require.EqualValues(t, 54, done.get("request_counts.completed").Int())
+	require.EqualValues(t, 6, done.get("request_counts.failed").Int())
+	t.Logf("ended after %s", time.Since(began))
+}

@@ -230,7 +230,7 @@ func (s *shardRun) line(ctx, calls context.Context, slot *providers.Slot, number
 			return
 		}
 		delay, again := failed.After, true
-		if outage := slot.Release(failed, answer.Usage); so.refused(failed, outage) {
+		if so.failed(failed, slot); so.refused(failed, slot.Release(failed, answer.Usage)) {
 			so.Refusals++
 		} else {
 			so.Tries++
@@ -252,6 +252,23 @@ func (s *shardRun) line(ctx, calls context.Context, slot *providers.Slot, number
 type tries struct {
 	Tries    int // its own failures: the provider's retries bound them
 	Refusals int // failures that were not its own
+
+	FailedAt Time `json:",omitzero"` // when a line's call last failed; too many calls are no failure
+	// Alone: others were answered between two failures of this line's. Those say nothing about the provider, and all that
+	// follow are its own: or the last lines of a batch would be an outage to one another, and wait for an answer to any.
+	Alone bool `json:",omitzero"`
+}
+
+// failed notes a failure of a line's call, whose slot is still held.
+func (t *tries) failed(why *providers.Error, slot *providers.Slot) {
+	if why.Kind == providers.RateLimited {
+		return
+	}
+	t.Alone = t.Alone || t.FailedAt != 0 && At(slot.Answered()) > t.FailedAt
+	t.FailedAt = At(time.Now()) // by the limiter's clock
+	if t.Alone {
+		slot.Suspect()
+	}
 }
 
 // mostRefusals bounds how often a provider that seems down for everybody may answer one line with a server error or not
@@ -264,7 +281,11 @@ func (t tries) refused(failed *providers.Error, outage bool) bool {
 	switch {
 	case !failed.Retry:
 		return false
-	case failed.Kind == providers.RateLimited, outage && failed.Kind == providers.Connection:
+	case failed.Kind == providers.RateLimited:
+		return true
+	case t.Alone:
+		return false
+	case outage && failed.Kind == providers.Connection:
 		return true
 	}
 	return outage && t.Refusals < mostRefusals

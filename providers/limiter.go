@@ -81,6 +81,7 @@ type Slot struct {
 	limiter  *Limiter
 	era      uint64
 	expected float64
+	suspect  bool
 	released bool
 }
 
@@ -190,10 +191,22 @@ func (s *Slot) Release(err *Error, usage Usage) (outage bool) {
 	l.inFlight--
 	l.settle(s, usage)
 	l.pace.outage.ended(s)
-	outage = l.pace.learn(s.era, err)
+	outage = l.pace.learn(s, err)
 	l.dispatch()
 	if l.link != nil {
 		l.link.ended()
 	}
 	return outage
 }
+
+// Answered is when a call last found this slot's provider there, whatever it said;
+// zero: none has. A call that failed before, and fails after, fails by itself.
+func (s *Slot) Answered() time.Time {
+	s.limiter.mu.Lock()
+	defer s.limiter.mu.Unlock()
+	return s.limiter.pace.met
+}
+
+// Suspect has a failure of this call make no outage: see Answered. In an outage that
+// others have made it counts as theirs do.
+func (s *Slot) Suspect() { s.suspect = true }

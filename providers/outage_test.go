@@ -115,6 +115,43 @@ func TestFailuresAmongAnswersAreNoOutage(t *testing.T) {
 	})
 }
 
+func TestSuspectsMakeNoOutage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := testLimiter(t, Config{Concurrency: 8}, 0)
+		suspect := func() bool {
+			slot := take(t, l, 1)[0]
+			slot.Suspect()
+			return slot.Release(missed(Connection), Usage{})
+		}
+		for range 3 * outageAfter {
+			require.False(t, suspect())
+		}
+		for range outageAfter {
+			take(t, l, 1)[0].Release(missed(Connection), Usage{})
+		}
+		requireBusy(t, l, ProviderDown, backoffStart)
+		time.Sleep(backoffStart)
+		require.True(t, suspect(), "in an outage that others made it is one look of many")
+		requireBusy(t, l, ProviderDown, 2*backoffStart)
+	})
+}
+
+func TestAnsweredIsWhenTheProviderWasLastThere(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := testLimiter(t, Config{Concurrency: 8}, 0)
+		slot := take(t, l, 1)[0]
+		require.Zero(t, slot.Answered())
+		take(t, l, 1)[0].Release(&Error{Kind: Rejected, Status: http.StatusBadRequest}, Usage{})
+		then := time.Now()
+		time.Sleep(time.Second)
+		take(t, l, 1)[0].Release(missed(Connection), Usage{})
+		take(t, l, 1)[0].Release(&Error{Kind: Canceled}, Usage{})
+		require.Equal(t, then, slot.Answered())
+	})
+}
+
 func TestAnOutageLetsOutOneProbeAtATime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -21,6 +21,7 @@ type pace struct {
 	// come since two refusals or more: they go out one by one.
 	probed  time.Time
 	outage  outage
+	met     time.Time // when a call last found the provider there
 	learned learned
 }
 
@@ -59,12 +60,16 @@ func (p *pace) slots() int {
 	return int(p.limit)
 }
 
-// learn takes in how a call of that era ended, nil is an answer, and tells
-// whether it failed in an outage.
-func (p *pace) learn(era uint64, err *Error) bool {
-	fresh := era == p.era
+// learn takes in how a call ended, nil is an answer, and tells whether it failed
+// in an outage.
+func (p *pace) learn(s *Slot, err *Error) bool {
+	fresh := s.era == p.era
 	switch presenceIn(err) {
 	case away:
+		if s.suspect && !p.outage.on() {
+			p.obey(err)
+			return false
+		}
 		return p.miss(err, fresh)
 	case there:
 		p.meet(err, fresh)
@@ -95,6 +100,7 @@ func (p *pace) miss(err *Error, fresh bool) bool {
 // meet takes in a call that found the provider there. The call that ends an
 // outage does not change the limit with which it ends.
 func (p *pace) meet(err *Error, fresh bool) {
+	p.met = p.now()
 	over := p.resume()
 	switch {
 	case err != nil && err.Kind == RateLimited:
