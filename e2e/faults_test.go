@@ -101,12 +101,15 @@ func TestJ4ProviderFaults(t *testing.T) {
 // whose end the batch would wait until its window closes.
 func TestLastLinesThatFailAlwaysEnd(t *testing.T) {
 	t.Parallel()
-	_, setting := startSimulator(t, simulator.Options{}, ", timeout: 2s, retries: 3")
+	_, setting := startSimulator(t, simulator.Options{}, ", timeout: 20s, retries: 5")
 	s := startServer(t, "simulator.enabled=false", setting)
 	var lines []string
 	for i := range 60 {
 		words := ""
-		if i%10 == 9 {
+		switch {
+		case i == 0:
+			words = "[[sim:drip=5s]]" // answered when all others have failed once, and before they have for the last time
+		case i%10 == 9:
 			words = "[[sim:reset]]"
 		}
 		lines = append(lines, asked(fmt.Sprint("line ", i), words))

@@ -271,8 +271,8 @@ func (t *tries) failed(why *providers.Error, slot *providers.Slot) {
 	}
 }
 
-// mostRefusals bounds how often a provider that seems down for everybody may answer one line with a server error or not
-// in time: it may be the line's own doing after all. At one look each 30 s that is an outage of an hour and more.
+// mostRefusals bounds how often a call that reached a provider may fail in an outage without being counted: it may be the
+// line's own doing after all. With one look each 30 s at the most, a line that nobody waits beside has ten minutes.
 const mostRefusals = 20
 
 // refused tells whether a failed call is the limiter's business and no try: the provider said that there are too many,
@@ -283,12 +283,10 @@ func (t tries) refused(failed *providers.Error, outage bool) bool {
 		return false
 	case failed.Kind == providers.RateLimited:
 		return true
-	case t.Alone:
+	case !outage || t.Alone:
 		return false
-	case outage && failed.Kind == providers.Connection:
-		return true
 	}
-	return outage && t.Refusals < mostRefusals
+	return failed.Unreached() || t.Refusals < mostRefusals
 }
 
 // pause waits for the delay and a new slot, if that fits into patience; else it says when to go on.

@@ -82,6 +82,7 @@ func TestDoClassifiesWhatTheUpstreamAnswers(t *testing.T) {
 			require.NotNil(t, e)
 			require.Equal(t, tt.kind, e.Kind, "%v", e.LogValue())
 			require.Equal(t, tt.retry, e.Retry)
+			require.False(t, e.Unreached())
 			require.Equal(t, tt.after, e.After)
 			require.Equal(t, tt.status, e.Status)
 			require.NotContains(t, e.Error(), "127.0.0.1")

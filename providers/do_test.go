@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -92,7 +93,17 @@ func TestDoReportsARefusedConnection(t *testing.T) {
 	p := providerAt(t, "http://"+listener.Addr().String()+"/v1")
 	_, err = p.Do(t.Context(), chat(`{}`))
 	require.Equal(t, Connection, AsError(err).Kind)
+	require.True(t, AsError(err).Unreached())
 	require.NotContains(t, err.Error(), listener.Addr().String())
+}
+
+func TestAForeignCertificateIsNoConnection(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	_, err := providerAt(t, server.URL+"/v1").Do(t.Context(), chat(`{}`))
+	require.Equal(t, Connection, AsError(err).Kind)
+	require.True(t, AsError(err).Unreached())
 }
 
 // A kept-alive connection that dies after the second request went out must not

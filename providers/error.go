@@ -1,8 +1,10 @@
 package providers
 
 import (
+	"crypto/tls"
 	"errors"
 	"log/slog"
+	"net"
 	"time"
 )
 
@@ -49,6 +51,14 @@ func (e *Error) Error() string { return string(e.Kind) + ": " + e.Message }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Unreached tells that no connection came about: whatever was to be sent, it was
+// not to blame.
+func (e *Error) Unreached() bool {
+	var dial *net.OpError
+	var certificate *tls.CertificateVerificationError
+	return errors.As(e.Err, &dial) && dial.Op == "dial" || errors.As(e.Err, &certificate)
+}
 
 // LogValue adds the cause to what a client sees.
 func (e *Error) LogValue() slog.Value {

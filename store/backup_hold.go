@@ -54,7 +54,7 @@ func likeDir(dir string, f *os.File) error {
 // release removes the second names.
 func (h *hold) release() {
 	_ = os.RemoveAll(h.held) // else the next backup does
-	_ = h.lock.Close()
+	_ = unlock(h.lock)
 }
 
 func (h *hold) path(key string) string { return filepath.Join(h.held, filepath.FromSlash(key)) }

@@ -63,7 +63,7 @@ func inspectSQLite(ctx context.Context, o Options) (i Inspection, err error) {
 	}
 	if lock, err := lockDir(o.Dir); err != nil {
 		i.InUse = true
-	} else if err := lock.Close(); err != nil {
+	} else if err := unlock(lock); err != nil {
 		return i, err
 	}
 	db, err := openForeign(o.Dir)

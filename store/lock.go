@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockDir holds data_dir for this process until the file is closed, also when the process is killed. It is what makes
+// lockDir holds data_dir for this process until unlock, also when the process is killed. It is what makes
 // it safe to free all older owners at a start.
 func lockDir(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
@@ -20,4 +21,10 @@ func lockDir(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("store: data_dir %s is in use by another ringback; stop it, or set another data_dir", dir)
 	}
 	return f, nil
+}
+
+// unlock lets go at once. Closing alone would not while another goroutine starts a program, which has the file too until
+// it runs.
+func unlock(f *os.File) error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
 }

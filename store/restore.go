@@ -63,7 +63,7 @@ func Restore(ctx context.Context, o RestoreOptions, from io.Reader) (done Restor
 	if err != nil {
 		return done, err
 	}
-	defer lock.Close()
+	defer func() { _ = unlock(lock) }()
 	if done.KeyIsThere, err = o.checkKey(a); err != nil {
 		return done, err
 	}
