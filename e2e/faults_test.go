@@ -107,10 +107,10 @@ func TestLastLinesThatFailAlwaysEnd(t *testing.T) {
 	for i := range 60 {
 		words := ""
 		switch {
-		case i == 0:
-			words = "[[sim:drip=5s]]" // answered when all others have failed once, and before they have for the last time
-		case i%10 == 9:
+		case i < 18 && i%3 == 2:
 			words = "[[sim:reset]]"
+		case i >= 18:
+			words = "[[sim:drip=300ms]]" // answered between the failures of those before them
 		}
 		lines = append(lines, asked(fmt.Sprint("line ", i), words))
 	}

@@ -155,7 +155,7 @@ func decideGeneration(p *providers.Provider, j Job, failed *providers.Error, out
 	if so.refused(failed, outage) && At(now) < max(j.CreatedAt, j.RunAt).Add(longestWait) {
 		delay, _ := p.Retry(failed, 1)
 		return func(j *Job) (Effects, error) {
-			j.Refusals++
+			j.Refusals = so.Refusals
 			return j.wait(At(now.Add(delay)), refusal(failed))
 		}
 	}

@@ -151,29 +151,64 @@ type shardRun struct {
 
 // hand gives out the lines, each as soon as the limiter has a slot.
 func (s *shardRun) hand(ctx, calls context.Context, done map[int64]bool) error {
+	for _, round := range rounds(s.left) {
+		goOn, err := s.round(ctx, calls, func(number int64) bool { return !done[number] && round(number) })
+		if err != nil || !goOn {
+			return err
+		}
+	}
+	return nil
+}
+
+// rounds tells which lines are handed out in each reading of the file: those that failed in earlier attempts after the
+// others, and from the one on that follows the last failure. So in an outage, when one call at a time goes out to look, no
+// line stands before the others again and again.
+func rounds(left map[int64]tries) []func(number int64) bool {
+	failed, last := map[int64]bool{}, int64(0)
+	for number, so := range left {
+		if so.FailedAt != 0 {
+			failed[number] = true
+			if so.FailedAt > left[last].FailedAt {
+				last = number
+			}
+		}
+	}
+	others := func(number int64) bool { return !failed[number] }
+	if len(failed) == 0 {
+		return []func(int64) bool{others}
+	}
+	return []func(int64) bool{
+		others,
+		func(number int64) bool { return failed[number] && number > last },
+		func(number int64) bool { return failed[number] && number <= last },
+	}
+}
+
+// round gives out some of the lines, in the file's order. False means that no more lines are to be handed out in this attempt.
+func (s *shardRun) round(ctx, calls context.Context, these func(number int64) bool) (bool, error) {
 	f, err := s.r.Store.InputFile(calls, Ref{s.job.ProjectID, s.job.InputFileID})
 	if err != nil {
-		return err
+		return false, err
 	}
 	in, err := s.r.Blobs.Open(calls, f.Blob, s.shard.Offset)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer in.Close()
 	lines := newLineReader(in, s.shard.Offset, s.shard.FirstLine-1)
 	for lines.number < s.shard.LastLine {
 		line, _, err := lines.next()
 		if err != nil {
-			return errors.Join(errors.New("jobs: the batch's input file is shorter than it was"), err)
+			return false, errors.Join(errors.New("jobs: the batch's input file is shorter than it was"), err)
 		}
-		if len(line) == 0 || done[lines.number] {
+		if len(line) == 0 || !these(lines.number) {
 			continue
 		}
 		if !s.call(ctx, calls, lines.number, bytes.Clone(line)) {
-			return nil
+			return false, nil
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // call takes a slot and starts a line. False means that no more lines are to be handed out in this attempt.
@@ -230,9 +265,8 @@ func (s *shardRun) line(ctx, calls context.Context, slot *providers.Slot, number
 			return
 		}
 		delay, again := failed.After, true
-		if so.failed(failed, slot); so.refused(failed, slot.Release(failed, answer.Usage)) {
-			so.Refusals++
-		} else {
+		so.failed(failed, slot)
+		if outage := slot.Release(failed, answer.Usage); !so.refused(failed, outage) {
 			so.Tries++
 			delay, again = s.provider.Retry(failed, so.Tries)
 		}
@@ -251,21 +285,21 @@ func (s *shardRun) line(ctx, calls context.Context, slot *providers.Slot, number
 // tries counts the calls of one line or generation that failed and were made again.
 type tries struct {
 	Tries    int // its own failures: the provider's retries bound them
-	Refusals int // failures that were not its own
+	Refusals int // failures in an outage that were not taken for its own
 
-	FailedAt Time `json:",omitzero"` // when a line's call last failed; too many calls are no failure
-	// Alone: others were answered between two failures of this line's. Those say nothing about the provider, and all that
-	// follow are its own: or the last lines of a batch would be an outage to one another, and wait for an answer to any.
+	FailedAt Time `json:",omitzero"` // when the provider last failed a line's call that had reached it
+	// Alone: others were answered between two such failures. A line like that may fail by itself, and so its failures make
+	// no outage: or the last lines of a batch would be one to each other, and wait for an answer that none of them gets.
 	Alone bool `json:",omitzero"`
 }
 
 // failed notes a failure of a line's call, whose slot is still held.
 func (t *tries) failed(why *providers.Error, slot *providers.Slot) {
-	if why.Kind == providers.RateLimited {
+	if !why.Away() || why.Unreached() {
 		return
 	}
 	t.Alone = t.Alone || t.FailedAt != 0 && At(slot.Answered()) > t.FailedAt
-	t.FailedAt = At(time.Now()) // by the limiter's clock
+	t.FailedAt = At(time.Now()) // not by the runner's clock, for Answered is not
 	if t.Alone {
 		slot.Suspect()
 	}
@@ -275,18 +309,19 @@ func (t *tries) failed(why *providers.Error, slot *providers.Slot) {
 // line's own doing after all. With one look each 30 s at the most, a line that nobody waits beside has ten minutes.
 const mostRefusals = 20
 
-// refused tells whether a failed call is the limiter's business and no try: the provider said that there are too many,
-// or it is down for everybody. How long a job waits for that is bounded by its own time.
-func (t tries) refused(failed *providers.Error, outage bool) bool {
+// refused tells whether a failed call is the limiter's business and no try: the provider said that there are too many, or
+// it is down for everybody. How long a job waits for that is bounded by its own time.
+func (t *tries) refused(failed *providers.Error, outage bool) bool {
 	switch {
 	case !failed.Retry:
 		return false
-	case failed.Kind == providers.RateLimited:
+	case failed.Kind == providers.RateLimited, outage && failed.Unreached():
 		return true
-	case !outage || t.Alone:
+	case !outage, t.Refusals >= mostRefusals:
 		return false
 	}
-	return failed.Unreached() || t.Refusals < mostRefusals
+	t.Refusals++
+	return true
 }
 
 // pause waits for the delay and a new slot, if that fits into patience; else it says when to go on.

@@ -172,8 +172,8 @@ func (l *Limiter) wait(ctx context.Context, w *waiter, patience time.Duration) e
 // it anew, and leaves the limit of calls in flight as it is. It is forgotten when
 // it has held nobody back for a minute.
 //
-// Five failures in a row that are [Connection], [Overloaded] or [Timeout] are an
-// outage: the limiter shuts for 0.5 s, then lets out one call at a time, and the
+// Five failures in a row that are [Connection], [Overloaded] or [Timeout], those of
+// suspects aside, are an outage: the limiter shuts for 0.5 s, then lets out one call at a time, and the
 // failure of each doubles the wait, to 30 s. The first answer of any other kind
 // ends it, with half of the limit from before those failures. A [Canceled] call
 // says nothing either way.
@@ -199,14 +199,15 @@ func (s *Slot) Release(err *Error, usage Usage) (outage bool) {
 	return outage
 }
 
-// Answered is when a call last found this slot's provider there, whatever it said;
-// zero: none has. A call that failed before, and fails after, fails by itself.
+// Answered is when a call last found this slot's provider there, whatever it said,
+// that had begun since the limiter last cut its limit or shut; zero: none has. A
+// call that failed before that, and fails after, may be failing by itself.
 func (s *Slot) Answered() time.Time {
 	s.limiter.mu.Lock()
 	defer s.limiter.mu.Unlock()
 	return s.limiter.pace.met
 }
 
-// Suspect has a failure of this call make no outage: see Answered. In an outage that
-// others have made it counts as theirs do.
+// Suspect has a failure of this call count for no outage, see Answered. It cuts the
+// limit as any does, and in an outage that others have made it is one look of theirs.
 func (s *Slot) Suspect() { s.suspect = true }

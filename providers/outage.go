@@ -67,6 +67,10 @@ const (
 	away
 )
 
+// Away tells whether the call found nobody there, or nobody who answered: what an
+// outage is made of.
+func (e *Error) Away() bool { return presenceIn(e) == away }
+
 // presenceIn judges by whether the upstream answered, whatever it said; a 5xx
 // may come from a proxy in front of it and is no answer.
 func presenceIn(err *Error) presence {

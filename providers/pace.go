@@ -21,7 +21,7 @@ type pace struct {
 	// come since two refusals or more: they go out one by one.
 	probed  time.Time
 	outage  outage
-	met     time.Time // when a call last found the provider there
+	met     time.Time // when a call of the same era last found the provider there
 	learned learned
 }
 
@@ -66,11 +66,7 @@ func (p *pace) learn(s *Slot, err *Error) bool {
 	fresh := s.era == p.era
 	switch presenceIn(err) {
 	case away:
-		if s.suspect && !p.outage.on() {
-			p.obey(err)
-			return false
-		}
-		return p.miss(err, fresh)
+		return p.miss(err, fresh, s.suspect)
 	case there:
 		p.meet(err, fresh)
 	}
@@ -78,11 +74,14 @@ func (p *pace) learn(s *Slot, err *Error) bool {
 }
 
 // miss takes in a call that found nobody. The one that makes the outage shuts
-// the limiter, and so does each that was let out since the last shut.
-func (p *pace) miss(err *Error, fresh bool) bool {
+// the limiter, and so does each that was let out since the last shut. A suspect
+// makes none, but it goes on with one.
+func (p *pace) miss(err *Error, fresh, suspect bool) bool {
 	was := p.outage.on()
 	p.learned.rest(p.now())
-	p.outage.count(p.limit)
+	if was || !suspect {
+		p.outage.count(p.limit)
+	}
 	is := p.outage.on()
 	if err.Kind == Overloaded {
 		p.obey(err)
@@ -100,7 +99,9 @@ func (p *pace) miss(err *Error, fresh bool) bool {
 // meet takes in a call that found the provider there. The call that ends an
 // outage does not change the limit with which it ends.
 func (p *pace) meet(err *Error, fresh bool) {
-	p.met = p.now()
+	if fresh {
+		p.met = p.now()
+	}
 	over := p.resume()
 	switch {
 	case err != nil && err.Kind == RateLimited:
