@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -22,8 +23,7 @@ func TestLinesThatFailedTakeTurnsAfterTheOthers(t *testing.T) {
 		return order
 	}
 	require.Equal(t, []int64{0, 1, 2, 3, 4, 5, 6}, order(nil))
-	limited := tries{Tries: 0, Refusals: 0} // too many calls are no failure of a line's
-	require.Equal(t, []int64{0, 1, 2, 3, 4, 5, 6}, order(map[int64]tries{2: limited}))
+	require.Equal(t, []int64{0, 1, 2, 3, 4, 5, 6}, order(map[int64]tries{2: {}}), "too many calls are no failure of a line's")
 	require.Equal(t, []int64{0, 3, 4, 5, 6, 2, 1}, order(map[int64]tries{1: {FailedAt: 20}, 2: {FailedAt: 10}}))
 	require.Equal(t, []int64{0, 3, 5, 6, 4, 1, 2}, order(map[int64]tries{1: {FailedAt: 10}, 2: {FailedAt: 30}, 4: {FailedAt: 20}}))
 }
@@ -48,38 +48,40 @@ func TestWhatIsNoTryOfALine(t *testing.T) {
 // TestFailuresBetweenAnswersToOthers are a line's own, and no sign of an outage.
 func TestFailuresBetweenAnswersToOthers(t *testing.T) {
 	t.Parallel()
-	all, err := providers.New(providers.Options{Providers: []providers.Config{{Name: "p", BaseURL: "http://127.0.0.1:1/v1", Models: []string{"*"}}}})
-	require.NoError(t, err)
-	limiter := all.Providers()[0].Limiter("m")
-	slot := func() *providers.Slot {
-		slot, err := limiter.Acquire(t.Context(), providers.Turn{}, time.Second)
+	synctest.Test(t, func(t *testing.T) {
+		all, err := providers.New(providers.Options{Providers: []providers.Config{{Name: "p", BaseURL: "http://127.0.0.1:1/v1", Models: []string{"*"}}}})
 		require.NoError(t, err)
-		return slot
-	}
-	broken := &providers.Error{Kind: providers.Connection, Retry: true}
-	var so tries
-	fail := func(failed *providers.Error) {
-		s := slot()
-		so.failed(failed, s)
-		s.Release(failed, providers.Usage{})
-		time.Sleep(2 * time.Millisecond)
-	}
-	answered := func() {
-		slot().Release(nil, providers.Usage{})
-		time.Sleep(2 * time.Millisecond)
-	}
-	answered()
-	fail(&providers.Error{Kind: providers.InvalidAnswer, Retry: true})
-	answered()
-	fail(broken)
-	fail(broken)
-	require.False(t, so.Alone, "nobody was answered in between")
-	answered()
-	require.False(t, so.Alone)
-	fail(broken)
-	require.True(t, so.Alone)
-	for range 10 {
+		limiter := all.Providers()[0].Limiter("m")
+		slot := func() *providers.Slot {
+			slot, err := limiter.Acquire(t.Context(), providers.Turn{}, time.Second)
+			require.NoError(t, err)
+			return slot
+		}
+		broken := &providers.Error{Kind: providers.Connection, Retry: true}
+		var so tries
+		fail := func(failed *providers.Error) {
+			s := slot()
+			so.failed(failed, s)
+			s.Release(failed, providers.Usage{})
+			time.Sleep(time.Second)
+		}
+		answered := func() {
+			slot().Release(nil, providers.Usage{})
+			time.Sleep(time.Second)
+		}
+		answered()
+		fail(&providers.Error{Kind: providers.InvalidAnswer, Retry: true})
+		answered()
 		fail(broken)
-	}
-	require.Empty(t, limiter.State().Reason, "they make no outage")
+		fail(broken)
+		require.False(t, so.Alone, "nobody was answered in between")
+		answered()
+		require.False(t, so.Alone)
+		fail(broken)
+		require.True(t, so.Alone)
+		for range 10 {
+			fail(broken)
+		}
+		require.Empty(t, limiter.State().Reason, "they make no outage")
+	})
 }

@@ -173,10 +173,10 @@ func (l *Limiter) wait(ctx context.Context, w *waiter, patience time.Duration) e
 // it has held nobody back for a minute.
 //
 // Five failures in a row that are [Connection], [Overloaded] or [Timeout], those of
-// suspects aside, are an outage: the limiter shuts for 0.5 s, then lets out one call at a time, and the
-// failure of each doubles the wait, to 30 s. The first answer of any other kind
-// ends it, with half of the limit from before those failures. A [Canceled] call
-// says nothing either way.
+// suspects aside, are an outage: the limiter shuts for 0.5 s, then lets out one
+// call at a time, and the failure of each doubles the wait, to 30 s. The first
+// answer of any other kind ends it, with half of the limit from before those
+// failures. A [Canceled] call says nothing either way.
 //
 // Outage tells whether this call failed in an outage, the fifth failure
 // included: it is the provider's fault alone, and no try of the request's.

@@ -32,9 +32,8 @@ func (s *Server) guard(o Options) handler {
 	if len(o.Keys) > 0 {
 		return func(*gin.Context) error { return nil }
 	}
-	public := hostOf(o.PublicURL)
 	return func(c *gin.Context) error {
-		if !local(c.Request.Host) && !sameName(c.Request.Host, public) {
+		if !local(c.Request.Host) && !sameName(c.Request.Host, s.public) {
 			return jobs.Errorf(jobs.CodeForbidden, "", "This host name is not served while authentication is off. Use the loopback address, or set server.public_url, or set auth.keys.")
 		}
 		if crossOrigin(c.Request, s.public) && (!s.forPeople(c) && !ofDocument(c) || !followed(c.Request)) {

@@ -52,7 +52,6 @@ type endedRow struct {
 	jobRow
 	Callback     string
 	CallbackHref string
-	CallbackTone string
 }
 
 type tile struct {
@@ -127,7 +126,7 @@ func (p *Pages) addEnded(ctx context.Context, project string, to *overviewPage) 
 		if !found[i].Status.Terminal() || len(to.Ended) == mostEnded {
 			continue
 		}
-		row := endedRow{jobRow: rowOf(&jobs.Snapshot{Job: found[i]}), Callback: "nobody to call", CallbackTone: "muted"}
+		row := endedRow{jobRow: rowOf(&jobs.Snapshot{Job: found[i]}), Callback: "nobody to call"}
 		page, attempts, _, err := p.Facts.Deliveries(ctx, callbacks.DeliveryQuery{DeliveryFilter: callbacks.DeliveryFilter{ProjectID: project, JobID: found[i].ID}, Limit: mostEnds})
 		if err != nil {
 			return err
@@ -156,7 +155,7 @@ func (row *endedRow) called(page []callbacks.Delivery, rows []deliveryRow, attem
 	if worst < 0 {
 		return
 	}
-	row.CallbackHref, row.CallbackTone, row.Callback = rows[worst].Href, rows[worst].State.Tone, rows[worst].State.Word
+	row.CallbackHref, row.Callback = rows[worst].Href, rows[worst].State.Word
 	if page[worst].State == callbacks.Delivered {
 		row.Callback = arrived(&page[worst], attempts)
 	} else {
